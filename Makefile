@@ -1,0 +1,67 @@
+# build/fn-controller, build/fn-node, build/fnctl. `make CC=clang`, `make SAN=1` (ASan + UBSan, in build/san).
+CC      ?= gcc
+SAN     ?=
+B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
+PKGS    := yaml-0.1 libpq libcurl jansson libcrypto libarchive zlib libmicrohttpd libseccomp
+
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wswitch-enum \
+           -Wundef -Wwrite-strings -Wpointer-arith -Wold-style-definition -Wnull-dereference -Wdouble-promotion -Wcast-align=strict
+ifneq ($(filter clang%,$(CC)),)
+WARN    := $(filter-out -Wcast-align=strict,$(WARN)) -Wcast-align
+endif
+HARDEN  := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS  ?= -O2 -g
+ALL_CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) -Werror -Icontroller -I. -I$(B)/gen -pthread $(CFLAGS) \
+           $(if $(SAN),$(SANFLAGS),$(HARDEN)) $(shell pkg-config --cflags $(PKGS))
+LDLIBS  := $(shell pkg-config --libs $(PKGS))
+LDFLAGS += -pthread $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now)
+
+# One static library a room; main files stay outside.
+ROOMS   := controller/base controller/net controller/engine controller/api controller/archive controller/node \
+           controller/cli manifests schema reconcilers
+MAINS   := controller/main.c controller/node/main.c controller/cli/main.c schema/gen_schemas.c
+SRCS    := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(shell find $(r) -name '*.c' 2>/dev/null)))
+OBJS    := $(SRCS:%.c=$(B)/obj/%.o)
+GEN     := $(B)/gen/schema_sql.h
+
+.PHONY: all check up down clean tests programs
+all: programs
+programs: $(B)/fn-controller $(B)/fn-node $(B)/fnctl
+
+$(B)/libfn.a: $(OBJS)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/fn-controller: $(B)/obj/controller/main.o $(B)/libfn.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/fn-node: $(B)/obj/controller/node/main.o $(B)/libfn.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/fnctl: $(B)/obj/controller/cli/main.o $(B)/libfn.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+$(B)/gen-schemas: $(B)/obj/schema/gen_schemas.o $(B)/libfn.a
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# The only SQL there is, as C strings.
+$(GEN): schema/embed $(wildcard schema/queries/*.sql) $(wildcard schema/migrations/*.sql)
+	@mkdir -p $(@D)
+	schema/embed > $@.tmp && mv $@.tmp $@
+$(B)/obj/schema/%.o: $(GEN)
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# Unit and plan tests: every tests/unit/test_*.c and tests/plan/test_*.c is one program.
+TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c tests/plan/test_*.c tests/integration/test_*.c))
+tests: $(TESTS)
+$(B)/tests/%: tests/%.c $(B)/libfn.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka
+-include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
+
+check: ; ./tests/run
+up:    ; ./deploy/up
+down:  ; ./deploy/down
+clean: ; rm -rf build

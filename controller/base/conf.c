@@ -1,0 +1,140 @@
+#include "base/conf.h"
+
+#include <ctype.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fs.h"
+
+enum { CONF_MAX = 65536 };
+
+enum value_type { STRING, NUMBER };
+
+static const struct key {
+	const char *name;
+	enum value_type type;
+	size_t offset;
+	long min, max;
+} keys[] = {
+	{"instance", STRING, offsetof(struct conf, instance), 0, 0},
+	{"listen", STRING, offsetof(struct conf, listen), 0, 0},
+	{"api_port", NUMBER, offsetof(struct conf, api_port), 1, 65535},
+	{"registry_port", NUMBER, offsetof(struct conf, registry_port), 1, 65535},
+	{"gateway_port", NUMBER, offsetof(struct conf, gateway_port), 1, 65535},
+	{"subnet", STRING, offsetof(struct conf, subnet), 0, 0},
+	{"link_address", STRING, offsetof(struct conf, link_address), 0, 0},
+	{"cgroup_parent", STRING, offsetof(struct conf, cgroup_parent), 0, 0},
+	{"domain", STRING, offsetof(struct conf, domain), 0, 0},
+	{"image_template", STRING, offsetof(struct conf, image_template), 0, 0},
+	{"database", STRING, offsetof(struct conf, database), 0, 0},
+	{"registry_url", STRING, offsetof(struct conf, registry_url), 0, 0},
+	{"registry_auth_file", STRING, offsetof(struct conf, registry_auth_file), 0, 0},
+	{"user", STRING, offsetof(struct conf, user), 0, 0},
+	{"uid_base", NUMBER, offsetof(struct conf, uid_base), 65536, 2000000000},
+	{"workers", NUMBER, offsetof(struct conf, workers), 1, 64},
+};
+
+char *conf_path(const struct conf *c, struct arena *a, const char *path)
+{
+	return arena_printf(a, "%s/%s", c->home, path);
+}
+
+static char *trim(char *s)
+{
+	while (isspace((unsigned char)*s))
+		s++;
+	char *end = s + strlen(s);
+	while (end > s && isspace((unsigned char)end[-1]))
+		end--;
+	*end = '\0';
+	return s;
+}
+
+static enum err_class set_key(struct conf *c, const char *name, char *value, const char *at, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const struct key *k = &keys[i];
+		if (strcmp(k->name, name) != 0)
+			continue;
+		void *slot = (char *)c + k->offset;
+		if (k->type == STRING) {
+			*(const char **)slot = value;
+			return OK;
+		}
+		char *end;
+		long n = strtol(value, &end, 10);
+		if (!*value || *end || n < k->min || n > k->max)
+			return err_set(e, INVALID, R_InvalidValue, "%s: %s must be a number from %ld to %ld", at, name, k->min,
+				       k->max);
+		*(int *)slot = (int)n;
+		return OK;
+	}
+	return err_set(e, INVALID, R_UnknownField, "%s: unknown key \"%s\"", at, name);
+}
+
+static enum err_class parse(struct conf *c, struct arena *a, const char *path, char *text, struct err *e)
+{
+	int line = 0;
+	for (char *next; text; text = next) {
+		next = strchr(text, '\n');
+		if (next)
+			*next++ = '\0';
+		line++;
+		char *s = trim(text);
+		if (!*s || *s == '#')
+			continue;
+		const char *at = arena_printf(a, "%s:%d", path, line);
+		char *eq = strchr(s, '=');
+		if (!eq)
+			return err_set(e, INVALID, R_InvalidValue, "%s: expected `key = value`", at);
+		*eq = '\0';
+		enum err_class class = set_key(c, trim(s), trim(eq + 1), at, e);
+		if (class)
+			return class;
+	}
+	return OK;
+}
+
+static void fill_derived(struct conf *c, struct arena *a)
+{
+	if (!c->cgroup_parent)
+		c->cgroup_parent = arena_printf(a, "/%s", c->instance);
+	if (!c->database)
+		c->database = arena_printf(a, "host=%s/run/postgresql dbname=fn user=fn", c->home);
+	if (!c->registry_url)
+		c->registry_url = arena_printf(a, "http://%s:%d", c->listen, c->registry_port);
+	if (!c->registry_auth_file)
+		c->registry_auth_file = conf_path(c, a, "secrets/registry");
+	const struct passwd *pw = getpwnam(c->user);
+	c->user_uid = pw ? pw->pw_uid : (uid_t)-1;
+	c->user_gid = pw ? pw->pw_gid : (gid_t)-1;
+}
+
+enum err_class conf_load(const char *home, struct arena *a, struct conf *ret, struct err *e)
+{
+	if (!home)
+		home = getenv("FN_HOME");
+	if (!home || !*home)
+		home = "/var/lib/fn";
+	if (home[0] != '/')
+		return err_set(e, INVALID, R_InvalidValue, "FN_HOME must be an absolute path, not \"%s\"", home);
+	struct conf c = {
+		.home = arena_strdup(a, home), .instance = "fn", .listen = "127.0.0.1", .api_port = 7300, .registry_port = 7350,
+		.gateway_port = 7380, .subnet = "10.214.0.0", .link_address = "169.254.1.1", .domain = "fn.localhost",
+		.image_template = "functions/{project}/{name}:v{n}", .user = "fn", .uid_base = 200000, .workers = 4,
+	};
+	const char *path = conf_path(&c, a, "fn.conf");
+	AUTO_BUF struct buf text = BUF_INIT(CONF_MAX);
+	if (fs_exists(path)) {
+		enum err_class class = fs_read(path, &text, e);
+		if (!class)
+			class = parse(&c, a, path, arena_strdup(a, buf_str(&text)), e);
+		if (class)
+			return class;
+	}
+	fill_derived(&c, a);
+	*ret = c;
+	return OK;
+}

@@ -1,0 +1,30 @@
+/* Files. Paths are ours (below FN_HOME), never a user's; user-named paths go through archive/. */
+#ifndef FN_BASE_FS_H
+#define FN_BASE_FS_H
+
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+/* Whole file into *b (bounded by b->max). INVALID NotFound when absent, INVALID TooLarge beyond the maximum. */
+enum err_class fs_read(const char *path, struct buf *b, struct err *e) MUST_USE;
+
+/* Writes a temporary file beside path, syncs it when durable, renames it over path. mode applies exactly. */
+enum err_class fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable, struct err *e)
+	MUST_USE;
+
+/* Makes path and its parents; an existing directory is fine. */
+enum err_class fs_mkdirs(const char *path, mode_t mode, struct err *e) MUST_USE;
+
+/* Removes path and what is below it, never following links or crossing into another file system; absent is fine. */
+enum err_class fs_remove_tree(const char *path, struct err *e) MUST_USE;
+
+/* All n bytes, through EINTR and short writes. */
+enum err_class fs_write_all(int fd, const void *p, size_t n, struct err *e) MUST_USE;
+
+/* The rest of from into to; the number of bytes in *ret (may be NULL). */
+enum err_class fs_copy_fd(int from, int to, uint64_t *ret, struct err *e) MUST_USE;
+
+bool fs_exists(const char *path);
+
+#endif

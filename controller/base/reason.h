@@ -1,0 +1,16 @@
+/* The closed list of reason tokens; see reason.def. */
+#ifndef FN_BASE_REASON_H
+#define FN_BASE_REASON_H
+
+enum reason {
+#define REASON(token, sentence, hint) R_##token,
+#include "base/reason.def"
+#undef REASON
+	REASON_COUNT
+};
+
+const char *reason_token(enum reason r);    /* "UnknownField" */
+const char *reason_sentence(enum reason r); /* what it means, one sentence */
+const char *reason_hint(const char *token); /* what to do next; "" when unknown */
+
+#endif
