@@ -93,7 +93,7 @@ struct manifest_row {
 	struct manifest m;
 	int64_t generation, observed_generation;
 	const char *owner, *source;
-	json_t *conditions; /* borrowed by the arena's owner: kept until store_free; treat as read-only */
+	json_t *conditions; /* owned by the arena (json_in_arena), read-only */
 };
 enum err_class manifest_load(struct store *s, enum kind kind, const char *project, const char *name, struct arena *a, struct manifest_row *ret, struct err *e) MUST_USE;
 
@@ -114,7 +114,7 @@ struct deployment_row {
 	const char *input_hash, *source_digest, *runtime, *base, *s3_key, *layer_digest, *layer_diff_id, *image_tag, *image_digest, *status, *reason, *message, *created_by;
 	int64_t source_size, layer_size;
 	int64_t deadline_ms; /* wall clock; 0: none */
-	json_t *spec;        /* as manifest_spec_json; freed with the arena's store, read-only */
+	json_t *spec;        /* as manifest_spec_json; owned by the arena, read-only */
 };
 
 struct function_row {
@@ -153,7 +153,7 @@ struct release_row {
 	int64_t n, version;
 	char deployment_id[UUID_TEXT];
 	const char *config_hash, *image_digest, *image_tag;
-	json_t *tuple; /* read-only */
+	json_t *tuple; /* owned by the arena, read-only */
 	bool served;
 };
 struct target_row {

@@ -5,6 +5,14 @@
 
 void cleanup_json(json_t **j) { json_decref(*j); }
 
+static void drop(void *j) { json_decref(j); }
+
+json_t *json_in_arena(json_t *j, struct arena *a)
+{
+	arena_own(a, drop, j);
+	return j;
+}
+
 enum err_class json_parse(const char *p, size_t n, json_t **ret, struct err *e)
 {
 	json_error_t je;

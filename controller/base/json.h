@@ -10,6 +10,9 @@
 #define AUTO_JSON __attribute__((cleanup(cleanup_json)))
 void cleanup_json(json_t **j);
 
+/* Gives the arena a reference: j lives as long as it. Returns j. */
+json_t *json_in_arena(json_t *j, struct arena *a);
+
 /* Parses n bytes as one object or array; INVALID BadRequest with line and column otherwise. *ret is a new reference. */
 enum err_class json_parse(const char *p, size_t n, json_t **ret, struct err *e) MUST_USE;
 

@@ -69,10 +69,25 @@ struct arena_block {
 	_Alignas(max_align_t) unsigned char data[];
 };
 
+struct arena_owned {
+	struct arena_owned *next;
+	void (*release)(void *);
+	void *p;
+};
+
+void arena_own(struct arena *a, void (*release)(void *), void *p)
+{
+	struct arena_owned *o = arena_alloc(a, sizeof *o);
+	*o = (struct arena_owned){a->owned, release, p};
+	a->owned = o;
+}
+
 enum { BLOCK = 8192, ALIGN = _Alignof(max_align_t) };
 
 void arena_release(struct arena *a)
 {
+	for (; a->owned; a->owned = a->owned->next)
+		a->owned->release(a->owned->p);
 	for (struct arena_block *b = a->head, *next; b; b = next) {
 		next = b->next;
 		free(b);

@@ -30,12 +30,14 @@ void cleanup_close(const int *fd);
 /* An arena owns all that was taken from it; nothing in it is freed alone. Not for several threads at once. */
 struct arena {
 	struct arena_block *head;
+	struct arena_owned *owned;
 };
-#define ARENA_INIT { NULL }
+#define ARENA_INIT { NULL, NULL }
 #define AUTO_ARENA __attribute__((cleanup(arena_release)))
 void arena_release(struct arena *a); /* frees everything; the arena is empty and usable again */
 void *arena_alloc(struct arena *a, size_t n) __attribute__((returns_nonnull)); /* zeroed, aligned for any type */
 void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((returns_nonnull)); /* checks overflow */
+void arena_own(struct arena *a, void (*release)(void *), void *p); /* release(p) when the arena is released; last first */
 char *arena_strdup(struct arena *a, const char *s); /* NULL gives NULL */
 char *arena_strndup(struct arena *a, const char *s, size_t n) __attribute__((returns_nonnull));
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF(2, 3) __attribute__((returns_nonnull));
