@@ -28,12 +28,14 @@ void loop_cancel(struct loop *l, uint64_t timer); /* 0 and fired ones are fine *
 enum err_class loop_run(struct loop *l, const char *const *argv, const char *input, int64_t deadline_ms, loop_child_fn *fn,
 			void *ctx, struct err *e) MUST_USE;
 
-/* The same for a function in a forked child (fn's return value is its exit status; what it writes to descriptor 1 is the output). */
+/* The same for a function in a forked child (body's return value is its exit status; what it writes to descriptor 1 is the
+ * output). The child has this process' descriptors: a body that reads hostile bytes closes them first. */
 typedef int loop_child_main(void *arg);
 enum err_class loop_fork(struct loop *l, loop_child_main *body, void *arg, int64_t deadline_ms, loop_child_fn *fn, void *ctx,
 			 struct err *e) MUST_USE;
 
-/* Calls fn for the end of a process that this process started elsewhere (proc_spawn). */
+/* Calls fn (with an empty output) for the end of a process that this process started elsewhere (proc_spawn). Takes pidfd over.
+ * loop_free ends helpers of loop_run and loop_fork, but not these. */
 void loop_watch_child(struct loop *l, pid_t pid, int pidfd, loop_child_fn *fn, void *ctx);
 
 void loop_run_until_stopped(struct loop *l);
