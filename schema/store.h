@@ -173,7 +173,9 @@ enum err_class target_set_active(struct store *s, const char *function_id, const
 enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
 enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id /* "": clear */, struct err *e) MUST_USE;
 enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
-enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message, struct err *e) MUST_USE;
+/* status, message, and the generation of the function's manifest that the pass saw. */
+enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,
+				 int64_t seen_generation, struct err *e) MUST_USE;
 enum err_class target_delete(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
 
 enum err_class releases_load(struct store *s, const char *function_id, const char *environment, size_t limit, struct arena *a, struct release_row **ret, size_t *ret_n, struct err *e) MUST_USE;
@@ -181,6 +183,18 @@ enum err_class release_load(struct store *s, const char *id, struct arena *a, st
 /* Mints the next n, or gives the newest existing release with the same deployment and config_hash. */
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple, const char *created_by,
 			    char ret_id[UUID_TEXT], int64_t *ret_n, struct err *e) MUST_USE;
+
+/* Where a function should serve by declaration (an environment that follows latest and selects it, or a Pin), and its target there, if any; also targets that
+ * nothing declares (mode "" in declared). bindings.c. */
+struct binding {
+	const char *environment;
+	const char *declared;  /* "follow", "pin", or "" */
+	bool has_target;
+	const char *mode, *status, *message; /* of the target */
+	int64_t want_version, serving_version, seen_generation;
+};
+enum err_class bindings_load(struct store *s, const char *project, const char *function, const char *function_id /* or NULL */, struct arena *a,
+			     struct binding **ret, size_t *ret_n, struct err *e) MUST_USE;
 
 /* The environment and its ancestors, nearest first; *ret_n 0 when absent. */
 enum err_class environment_chain(struct store *s, const char *project, const char *name, struct arena *a, struct manifest_row **ret, size_t *ret_n, struct err *e) MUST_USE;

@@ -20,12 +20,18 @@ const char *reason_token(enum reason r) { return r < REASON_COUNT ? reasons[r].t
 
 const char *reason_sentence(enum reason r) { return r < REASON_COUNT ? reasons[r].sentence : ""; }
 
-const char *reason_hint(const char *token)
+enum reason reason_parse(const char *token)
 {
 	for (size_t i = 0; i < REASON_COUNT; i++)
 		if (strcmp(reasons[i].token, token) == 0)
-			return reasons[i].hint;
-	return "";
+			return (enum reason)i;
+	return R_Internal;
+}
+
+const char *reason_hint(const char *token)
+{
+	enum reason r = reason_parse(token);
+	return strcmp(reasons[r].token, token) == 0 ? reasons[r].hint : "";
 }
 
 const char *err_class_name(enum err_class class)

@@ -10,6 +10,7 @@ enum reason {
 };
 
 const char *reason_token(enum reason r);    /* "UnknownField" */
+enum reason reason_parse(const char *token); /* R_Internal when unknown */
 const char *reason_sentence(enum reason r); /* what it means, one sentence */
 const char *reason_hint(const char *token); /* what to do next; "" when unknown */
 

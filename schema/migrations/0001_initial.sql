@@ -124,6 +124,7 @@ CREATE TABLE targets (
 	routed_at        timestamptz,
 	status           text NOT NULL DEFAULT 'Pending', -- a reason token
 	message          text NOT NULL DEFAULT '',
+	seen_generation  bigint NOT NULL DEFAULT 0, -- of the function's manifest, by the last pass
 	updated_at       timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (function_id, environment),
 	FOREIGN KEY (active_release, function_id, environment) REFERENCES releases(id, function_id, environment) ON DELETE RESTRICT,

@@ -1,0 +1,54 @@
+/* A function: its manifest, and the versions built of it. Serving is the targets' business. Pure types. */
+#ifndef FN_RECONCILERS_FUNCTION_H
+#define FN_RECONCILERS_FUNCTION_H
+
+#include "manifests/manifest.h"
+#include "reconcilers/reconciler.h"
+
+enum build_state {
+	BUILD_NONE,     /* not begun, or its child died without a word */
+	BUILD_RUNNING,
+	BUILD_DONE,     /* a layer is there */
+	BUILD_REFUSED   /* the source is at fault */
+};
+
+struct function_version {
+	const char *id;
+	int64_t n;
+	const char *input_hash, *base, *status, *reason, *message; /* status: building | ready | failed | archived */
+	int64_t deadline_ms;
+	enum build_state build;     /* while status is building */
+	enum reason refused;        /* BUILD_REFUSED */
+	const char *refused_message;
+};
+
+struct function_target {
+	const char *environment, *status, *message;
+	int64_t want;    /* version; 0: none yet */
+	int64_t serving; /* version that is routed; 0: none */
+};
+
+struct function_world {
+	/* desired */
+	bool declared, deleting;
+	const char *name;
+	int64_t generation;
+	const struct function_spec *spec;  /* NULL unless declared */
+	const char *base;                  /* the runtime's; NULL: no such runtime */
+	bool rebuild_auto;
+	/* observed */
+	const char *function_id;           /* NULL: there is no row */
+	struct function_version newest;    /* id NULL: none yet */
+	struct function_target *targets;
+	size_t ntargets;
+	int64_t next_version;
+};
+
+void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
+
+enum err_class function_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;
+enum err_class function_act(struct pass *p, void *world, const struct step *s, struct err *e) MUST_USE;
+enum err_class function_record(struct pass *p, const void *world, const struct plan *plan, const struct err *failure,
+			       struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,102 @@
+#include <string.h>
+
+#include "reconcilers/function/function.h"
+
+static void settle(struct plan *p, enum verdict v, enum reason status, const char *message)
+{
+	p->verdict = v;
+	p->status = status;
+	p->message = message;
+}
+
+static void give_up(struct plan *p, struct arena *a, const struct function_world *w, enum reason reason, const char *message)
+{
+	struct step *s = plan_add(p, a, STEP_FAIL_BUILD, w->name, w->newest.n);
+	s->id = w->newest.id;
+	s->reason = reason;
+	s->message = message;
+}
+
+static bool is(const char *status, const char *word) { return strcmp(status, word) == 0; }
+
+/* The manifest is going: versions under way are given up, targets go first (each looks at the manifest itself). */
+static void plan_removal(const struct function_world *w, struct arena *a, struct plan *p)
+{
+	settle(p, VERDICT_BLOCKED, R_Deleting, "waiting for its targets to stop serving");
+	if (w->newest.id && is(w->newest.status, "building"))
+		give_up(p, a, w, R_Deleting, "the function is being removed");
+	if (w->ntargets == 0)
+		(void)plan_add(p, a, STEP_REMOVE_FUNCTION, w->name, 0);
+}
+
+static void plan_new_version(const struct function_world *w, struct arena *a, struct plan *p)
+{
+	settle(p, VERDICT_ACT, R_Building, "");
+	if (w->newest.id && is(w->newest.status, "building"))
+		give_up(p, a, w, R_Building, "superseded by newer input");
+	(void)plan_add(p, a, STEP_NEW_VERSION, w->name, w->next_version);
+}
+
+static void plan_build(const struct function_world *w, int64_t now_ms, struct arena *a, struct plan *p)
+{
+	const struct function_version *v = &w->newest;
+	settle(p, VERDICT_WAIT, R_Building, arena_printf(a, "version %lld is being built", (long long)v->n));
+	p->wake_ms = v->deadline_ms;
+	if (v->build == BUILD_DONE)
+		plan_add(p, a, STEP_PUBLISH, w->name, v->n)->id = v->id;
+	else if (v->build == BUILD_REFUSED)
+		give_up(p, a, w, v->refused, v->refused_message);
+	else if (v->deadline_ms && now_ms >= v->deadline_ms)
+		give_up(p, a, w, R_BuildTimeout, "the build did not end before its deadline");
+	else if (v->build == BUILD_NONE)
+		plan_add(p, a, STEP_START_BUILD, w->name, v->n)->id = v->id;
+}
+
+/* Built: the function is what its targets are. The worst one speaks. */
+static void plan_summary(const struct function_world *w, struct arena *a, struct plan *p)
+{
+	if (!is(w->newest.base, w->base))
+		settle(p, VERDICT_STEADY, R_BaseOutdated, "the runtime's base image changed; `fnctl deploy --rebuild` builds on it");
+	else if (w->ntargets == 0)
+		settle(p, VERDICT_STEADY, R_NoTarget, "built, but no environment runs it");
+	else
+		settle(p, VERDICT_STEADY, R_Serving, arena_printf(a, "version %lld serves", (long long)w->newest.n));
+	for (size_t i = 0; i < w->ntargets; i++) {
+		const struct function_target *t = &w->targets[i];
+		if (is(t->status, "Serving") || is(t->status, "Stopped"))
+			continue;
+		settle(p, VERDICT_STEADY, R_Pending, arena_printf(a, "%s: %s: %s", t->environment, t->status, t->message));
+		return;
+	}
+}
+
+void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret)
+{
+	const struct function_world *w = world;
+	*ret = (struct plan){.verdict = VERDICT_STEADY, .status = R_None, .message = ""};
+	if (!w->declared)
+		return;
+	if (w->deleting) {
+		plan_removal(w, a, ret);
+		return;
+	}
+	if (!w->base) {
+		settle(ret, VERDICT_BLOCKED, R_UnknownRuntime,
+		       arena_printf(a, "there is no runtime \"%s\"", w->spec->runtime));
+		return;
+	}
+	const struct function_version *v = &w->newest;
+	char hash[DIGEST_TEXT];
+	struct digest want = function_source_hash(w->spec, v->id ? v->base : w->base);
+	bool same_input = v->id && is(v->input_hash, digest_text(&want, hash));
+	bool outdated = same_input && w->rebuild_auto && !is(v->base, w->base) && !is(v->status, "building");
+	if (!same_input || outdated)
+		plan_new_version(w, a, ret);
+	else if (is(v->status, "building"))
+		plan_build(w, now_ms, a, ret);
+	else if (is(v->status, "failed"))
+		settle(ret, VERDICT_BLOCKED, R_BuildFailed,
+		       arena_printf(a, "version %lld: %s: %s", (long long)v->n, v->reason, v->message));
+	else
+		plan_summary(w, a, ret);
+}
