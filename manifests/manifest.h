@@ -48,6 +48,9 @@ struct strings {
 	size_t n;
 };
 
+/* Whether labels has every pair of selector; an empty selector matches everything. */
+bool labels_match(const struct pairs *selector, const struct pairs *labels);
+
 struct project_spec {
 	const char *description;
 	const char *default_environment; /* "dev" */

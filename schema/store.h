@@ -127,6 +127,10 @@ enum err_class function_load(struct store *s, const char *project, const char *n
 /* The newest deployments first. */
 enum err_class deployments_load(struct store *s, const char *function_id, size_t limit, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
 enum err_class deployment_load(struct store *s, const char *id, struct arena *a, struct deployment_row *ret, struct err *e) MUST_USE;
+/* The newest that is ready; bindings.c. */
+enum err_class deployment_newest_ready(struct store *s, const char *function_id, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
+/* The newest ready version with this image digest ("sha256:…") or label; bindings.c. */
+enum err_class deployment_by_word(struct store *s, const char *function_id, const char *word, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 enum err_class deployment_by_version(struct store *s, const char *function_id, int64_t version, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 
 /* Takes the next number. */
@@ -160,7 +164,8 @@ struct target_row {
 	bool found;
 	char function_id[UUID_TEXT];
 	const char *mode, *status, *message, *held_by;
-	int64_t want_version /* 0: none */, floor;
+	const char *failed_reason, *failed_message; /* with failed */
+	int64_t want_version /* 0: none */, floor, seen_generation;
 	char active[UUID_TEXT], routed[UUID_TEXT], previous[UUID_TEXT], failed[UUID_TEXT]; /* "" when NULL */
 	int64_t routed_at_ms; /* wall clock */
 };
@@ -171,7 +176,9 @@ enum err_class target_want(struct store *s, const char *function_id, const char 
 enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
 /* The gateway acknowledged: routed becomes release, what was routed becomes previous, served_at and deployed_at are set the first time. */
 enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
-enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id /* "": clear */, struct err *e) MUST_USE;
+/* release_id "": clear. */
+enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason, const char *message,
+				 struct err *e) MUST_USE;
 enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
 /* status, message, and the generation of the function's manifest that the pass saw. */
 enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,

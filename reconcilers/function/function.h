@@ -22,10 +22,14 @@ struct function_version {
 	const char *refused_message;
 };
 
+/* An environment where it is declared to serve, or still has a target. */
 struct function_target {
-	const char *environment, *status, *message;
-	int64_t want;    /* version; 0: none yet */
-	int64_t serving; /* version that is routed; 0: none */
+	const char *environment;
+	const char *declared; /* "follow", "pin", or "" */
+	bool exists;          /* there is a target row */
+	const char *status, *message;
+	int64_t want;            /* version; 0: none yet */
+	int64_t seen_generation; /* of this manifest, by the target's last pass */
 };
 
 struct function_world {
@@ -35,6 +39,8 @@ struct function_world {
 	int64_t generation;
 	const struct function_spec *spec;  /* NULL unless declared */
 	const char *base;                  /* the runtime's; NULL: no such runtime */
+	const struct runtime_spec *runtime;
+	const char *owner;                 /* who declared it */
 	bool rebuild_auto;
 	/* observed */
 	const char *function_id;           /* NULL: there is no row */
@@ -45,6 +51,12 @@ struct function_world {
 };
 
 void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
+
+/* FN_HOME/builds, in the pass's arena. */
+char *builds_dir(const struct pass *p);
+
+/* Stores the archive and the layer, writes the image, pushes it, records the version as ready and wakes its targets. */
+enum err_class function_publish(struct pass *p, const struct function_world *w, const char *deployment_id, struct err *e) MUST_USE;
 
 enum err_class function_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;
 enum err_class function_act(struct pass *p, void *world, const struct step *s, struct err *e) MUST_USE;

@@ -25,8 +25,10 @@ static void plan_removal(const struct function_world *w, struct arena *a, struct
 	settle(p, VERDICT_BLOCKED, R_Deleting, "waiting for its targets to stop serving");
 	if (w->newest.id && is(w->newest.status, "building"))
 		give_up(p, a, w, R_Deleting, "the function is being removed");
-	if (w->ntargets == 0)
-		(void)plan_add(p, a, STEP_REMOVE_FUNCTION, w->name, 0);
+	for (size_t i = 0; i < w->ntargets; i++)
+		if (w->targets[i].exists)
+			return;
+	(void)plan_add(p, a, STEP_REMOVE_FUNCTION, w->name, 0);
 }
 
 static void plan_new_version(const struct function_world *w, struct arena *a, struct plan *p)
@@ -52,20 +54,28 @@ static void plan_build(const struct function_world *w, int64_t now_ms, struct ar
 		plan_add(p, a, STEP_START_BUILD, w->name, v->n)->id = v->id;
 }
 
-/* Built: the function is what its targets are. The worst one speaks. */
+/* A target whose last pass has seen neither this manifest nor the newest version says nothing yet. */
+static bool target_is_current(const struct function_world *w, const struct function_target *t)
+{
+	if (!t->exists || t->seen_generation < w->generation)
+		return false;
+	return !is(t->declared, "follow") || t->want == w->newest.n || is(t->status, "Held");
+}
+
+/* Built: the function is what its targets are. The first that does not serve speaks. */
 static void plan_summary(const struct function_world *w, struct arena *a, struct plan *p)
 {
-	if (!is(w->newest.base, w->base))
-		settle(p, VERDICT_STEADY, R_BaseOutdated, "the runtime's base image changed; `fnctl deploy --rebuild` builds on it");
-	else if (w->ntargets == 0)
+	if (w->ntargets == 0)
 		settle(p, VERDICT_STEADY, R_NoTarget, "built, but no environment runs it");
 	else
-		settle(p, VERDICT_STEADY, R_Serving, arena_printf(a, "version %lld serves", (long long)w->newest.n));
+		settle(p, VERDICT_STEADY, R_Serving, arena_printf(a, "version %lld", (long long)w->newest.n));
 	for (size_t i = 0; i < w->ntargets; i++) {
 		const struct function_target *t = &w->targets[i];
-		if (is(t->status, "Serving") || is(t->status, "Stopped"))
+		bool current = target_is_current(w, t);
+		if (current && (is(t->status, "Serving") || is(t->status, "Stopped")))
 			continue;
-		settle(p, VERDICT_STEADY, R_Pending, arena_printf(a, "%s: %s: %s", t->environment, t->status, t->message));
+		enum reason r = current ? reason_parse(t->status) : R_Pending;
+		settle(p, VERDICT_STEADY, r, arena_printf(a, "in %s: %s", t->environment, current ? t->message : "not looked at yet"));
 		return;
 	}
 }
@@ -99,4 +109,6 @@ void function_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 		       arena_printf(a, "version %lld: %s: %s", (long long)v->n, v->reason, v->message));
 	else
 		plan_summary(w, a, ret);
+	if (ret->nsteps > 0)
+		ret->verdict = VERDICT_ACT;
 }

@@ -120,6 +120,8 @@ CREATE TABLE targets (
 	routed_release   uuid,                  -- acknowledged by the gateway
 	previous_release uuid,                  -- kept warm
 	failed_release   uuid,                  -- did not become healthy; not tried again until something changes
+	failed_reason    text NOT NULL DEFAULT '',
+	failed_message   text NOT NULL DEFAULT '',
 	set_id           uuid REFERENCES release_sets(id),
 	routed_at        timestamptz,
 	status           text NOT NULL DEFAULT 'Pending', -- a reason token

@@ -1,0 +1,140 @@
+#include <string.h>
+
+#include "reconcilers/function/function.h"
+#include "reconcilers/function/source.h"
+#include "reconcilers/providers/builder.h"
+#include "reconcilers/tx.h"
+
+enum { BUILD_DEADLINE_MS = 10 * 60 * 1000 };
+
+static const char *prefix_of(const struct runtime_spec *r)
+{
+	return r->workdir[0] == '/' ? r->workdir + 1 : r->workdir;
+}
+
+static enum err_class new_version(struct pass *p, const struct function_world *w, struct err *e)
+{
+	char hash[DIGEST_TEXT], id[UUID_TEXT];
+	int64_t version;
+	struct digest input = function_source_hash(w->spec, w->base);
+	struct manifest m = {.kind = KIND_FUNCTION, .project = p->key.project, .name = w->name, .spec.function = *w->spec};
+	AUTO_JSON json_t *spec = manifest_spec_json(&m);
+	struct deployment_new d = {
+		.function_id = w->function_id,
+		.input_hash = digest_text(&input, hash),
+		.source_digest = w->spec->source_digest,
+		.runtime = w->spec->runtime,
+		.base = w->base,
+		.created_by = w->owner,
+		.source_kind = "manifest",
+		.spec = spec,
+		.deadline_in_ms = BUILD_DEADLINE_MS,
+	};
+	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
+	if (c)
+		return c;
+	c = deployment_create(p->store, &d, id, &version, e);
+	if (!c)
+		c = function_mirror(p->store, w->function_id, e);
+	if (!c)
+		c = function_log_add(p->store, w->function_id, id, NULL, w->owner, "deploy",
+				     arena_printf(p->arena, "version %lld", (long long)version), e);
+	return tx_end(p, c, e);
+}
+
+static enum err_class fail_build(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
+{
+	const char *message = arena_printf(p->arena, "version %lld: %s", (long long)s->number, s->message);
+	p->builds->kill(p->builds->ctx, s->id);
+	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
+	if (c)
+		return c;
+	c = deployment_failed(p->store, s->id, reason_token(s->reason), s->message, e);
+	if (!c)
+		c = function_mirror(p->store, w->function_id, e);
+	if (!c)
+		c = function_log_add(p->store, w->function_id, s->id, NULL, w->owner, "build-failed", message, e);
+	if (!c)
+		c = tell(p, true, s->reason, message, e);
+	c = tx_end(p, c, e);
+	return c ? c : builder_discard(builds_dir(p), s->id, e);
+}
+
+/* A child that ended for a passing reason (a full disk, a kill) left that as its result: it is told once, then tried anew. */
+static enum err_class clear_failed_try(struct pass *p, const char *id, struct err *e)
+{
+	struct build_result last;
+	enum err_class c = builder_result(builds_dir(p), id, p->arena, &last, e);
+	if (c || !last.present)
+		return c;
+	c = builder_discard(builds_dir(p), id, e);
+	return c ? c : err_set(e, TRANSIENT, reason_parse(last.reason), "%s", last.message);
+}
+
+static enum err_class start_build(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
+{
+	struct deployment_row d;
+	enum err_class c = deployment_load(p->store, s->id, p->arena, &d, e);
+	if (!c)
+		c = clear_failed_try(p, s->id, e);
+	if (c)
+		return c;
+	AUTO_CLOSE int fd = -1;
+	c = source_open(p, w->function_id, d.source_digest, &fd, e);
+	if (c == INVALID) {
+		struct step given_up = *s;
+		given_up.reason = reason_parse(e->reason);
+		given_up.message = arena_strdup(p->arena, e->msg);
+		return fail_build(p, w, &given_up, e);
+	}
+	if (c)
+		return c;
+	pid_t pid;
+	int pidfd;
+	c = builder_start(builds_dir(p), s->id, fd, prefix_of(w->runtime), &pid, &pidfd, e);
+	if (!c)
+		p->builds->started(p->builds->ctx, s->id, p->lease.key, pid, pidfd);
+	return c;
+}
+
+/* What the registry or the base makes impossible ends the version; everything else is tried again. */
+static enum err_class publish(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
+{
+	enum err_class c = function_publish(p, w, s->id, e);
+	if (c != INVALID)
+		return c;
+	struct step given_up = *s;
+	given_up.reason = reason_parse(e->reason);
+	given_up.message = arena_strdup(p->arena, e->msg);
+	return fail_build(p, w, &given_up, e);
+}
+
+static enum err_class remove_function(struct pass *p, const struct function_world *w, struct err *e)
+{
+	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
+	if (c)
+		return c;
+	if (w->function_id) {
+		c = function_log_add(p->store, w->function_id, NULL, NULL, w->owner, "delete", "removed", e);
+		if (!c)
+			c = function_delete(p->store, w->function_id, e);
+	}
+	if (!c)
+		c = manifest_remove(p->store, KIND_FUNCTION, p->key.project, w->name, e);
+	if (!c)
+		c = tell(p, false, R_Deleting, "removed", e);
+	return tx_end(p, c, e);
+}
+
+enum err_class function_act(struct pass *p, void *world, const struct step *s, struct err *e)
+{
+	const struct function_world *w = world;
+	switch ((int)s->kind) { /* a target's steps never come here */
+	case STEP_NEW_VERSION: return new_version(p, w, e);
+	case STEP_START_BUILD: return start_build(p, w, s, e);
+	case STEP_PUBLISH: return publish(p, w, s, e);
+	case STEP_FAIL_BUILD: return fail_build(p, w, s, e);
+	case STEP_REMOVE_FUNCTION: return remove_function(p, w, e);
+	default: return err_set(e, BUG, R_Internal, "a function has no step %s", step_name(s->kind));
+	}
+}

@@ -1,0 +1,351 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "reconcilers/target/target.h"
+
+/* One planning: what is known, when, and the plan being written. */
+struct planning {
+	const struct target_world *w;
+	int64_t now;
+	struct arena *a;
+	struct plan *p;
+};
+
+enum readiness { READY, STARTING, FAILED, ABSENT };
+
+const char *instance_name(struct arena *a, const char *release_id, int64_t slot)
+{
+	char hex[13];
+	size_t n = 0;
+	for (const char *c = release_id; *c && n < sizeof hex - 1; c++)
+		if (*c != '-')
+			hex[n++] = *c;
+	hex[n] = '\0';
+	return arena_printf(a, "%s-%lld", hex, (long long)slot);
+}
+
+static void settle(struct plan *p, enum verdict v, enum reason status, const char *message)
+{
+	p->verdict = v;
+	p->status = status;
+	p->message = message;
+}
+
+static void wake_at(struct plan *p, int64_t ms)
+{
+	if (!p->wake_ms || ms < p->wake_ms)
+		p->wake_ms = ms;
+}
+
+static bool same_id(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
+
+static const struct instance *find_instance(const struct target_world *w, const char *name)
+{
+	for (size_t i = 0; i < w->nseen; i++)
+		if (strcmp(w->seen[i].name, name) == 0)
+			return &w->seen[i];
+	return NULL;
+}
+
+static const char **name_list(struct arena *a, size_t n) { return arena_array(a, n + 1, sizeof(char *)); }
+
+static void add_stop(struct planning *k, const char **names, int64_t n, int64_t drain_ms)
+{
+	if (n == 0)
+		return;
+	struct step *s = plan_add(k->p, k->a, STEP_STOP_INSTANCES, k->w->subject, n);
+	s->names = names;
+	s->drain_ms = drain_ms;
+}
+
+/* ---- removal ---- */
+
+static void plan_removal(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	settle(k->p, VERDICT_WAIT, R_Deleting, "draining and stopping");
+	if (w->route)
+		(void)plan_add(k->p, k->a, STEP_UNROUTE, w->subject, 0);
+	const char **names = name_list(k->a, w->nseen);
+	int64_t n = 0;
+	for (size_t i = 0; i < w->nseen; i++)
+		if (w->seen[i].state != INST_STOPPING)
+			names[n++] = w->seen[i].name;
+	add_stop(k, names, n, DRAIN_MS);
+	if (!w->route && w->nseen == 0) {
+		if (w->exists)
+			(void)plan_add(k->p, k->a, STEP_REMOVE_TARGET, w->subject, 0);
+		else
+			settle(k->p, VERDICT_STEADY, R_None, "");
+	}
+	wake_at(k->p, k->now + DRAIN_MS);
+}
+
+/* ---- instances ---- */
+
+/* What release r's instances are as a whole; the first failed one in *ret_failed. */
+static enum readiness readiness_of(const struct planning *k, const struct target_release *r,
+				   const struct instance **ret_failed)
+{
+	enum readiness all = READY;
+	for (int64_t slot = 0; slot < k->w->instances; slot++) {
+		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
+		if (!i || i->state == INST_STOPPING || i->state == INST_GONE)
+			return ABSENT;
+		if (i->state == INST_FAILED) {
+			*ret_failed = i;
+			return FAILED;
+		}
+		if (i->state != INST_READY)
+			all = STARTING;
+	}
+	return all;
+}
+
+/* Starts what release r lacks. An instance that is still stopping under the same name must be gone first. */
+static void add_starts(struct planning *k, const struct target_release *r)
+{
+	bool fetched = false;
+	for (int64_t slot = 0; slot < k->w->instances; slot++) {
+		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
+		if (i) {
+			if (i->state == INST_STOPPING)
+				wake_at(k->p, k->now + DRAIN_MS);
+			continue;
+		}
+		if (!fetched)
+			plan_add(k->p, k->a, STEP_FETCH_IMAGE, k->w->subject, r->version)->id = r->id;
+		fetched = true;
+		plan_add(k->p, k->a, STEP_START_INSTANCE, k->w->subject, slot)->id = r->id;
+	}
+}
+
+/* Failed instances of a release that must run (it serves) are cleared away, so that they start anew. */
+static void add_clear_failed(struct planning *k, const struct target_release *r)
+{
+	const char **names = name_list(k->a, (size_t)k->w->instances);
+	int64_t n = 0;
+	for (int64_t slot = 0; slot < k->w->instances; slot++) {
+		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
+		if (i && i->state == INST_FAILED)
+			names[n++] = i->name;
+	}
+	add_stop(k, names, n, 0);
+}
+
+/* ---- route ---- */
+
+/* The instances that release r's route should name: those that are ready, or all when none is (requests then wait for the restart). */
+static const char *const *route_names(const struct planning *k, const struct target_release *r)
+{
+	const char **ready = name_list(k->a, (size_t)k->w->instances), **all = name_list(k->a, (size_t)k->w->instances);
+	size_t nready = 0, nall = 0;
+	for (int64_t slot = 0; slot < k->w->instances; slot++) {
+		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
+		if (!i || i->state == INST_STOPPING || i->state == INST_FAILED || i->state == INST_GONE)
+			continue;
+		all[nall++] = i->name;
+		if (i->state == INST_READY)
+			ready[nready++] = i->name;
+	}
+	return nready ? ready : all;
+}
+
+static bool same_list(const char *const *a, const char *const *b)
+{
+	for (; *a && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return !*a && !*b;
+}
+
+static bool route_is(const struct target_world *w, const struct target_release *r, const char *const *names)
+{
+	const struct route *have = w->route;
+	return have && have->loaded && same_id(have->release, r->id) && have->timeout_ms == r->timeout_ms &&
+	       same_list(have->instances, names) && same_list(have->hosts, w->hosts);
+}
+
+static void add_route(struct planning *k, const struct target_release *r)
+{
+	const char *const *names = route_names(k, r);
+	if (route_is(k->w, r, names))
+		return;
+	struct step *s = plan_add(k->p, k->a, STEP_ROUTE, k->w->subject, r->version);
+	s->id = r->id;
+	s->names = names;
+}
+
+/* ---- what is left over ---- */
+
+static bool belongs_to(const struct planning *k, const struct instance *i, const struct target_release *r)
+{
+	if (!r->id || !same_id(i->release, r->id))
+		return false;
+	for (int64_t slot = 0; slot < k->w->instances; slot++)
+		if (strcmp(i->name, instance_name(k->a, r->id, slot)) == 0)
+			return true;
+	return false;
+}
+
+/* Once the wanted release is routed: the previous one stays warm for a while, everything else drains and stops. */
+static void add_leftovers(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	int64_t warm_until = w->routed_at_ms + WARM_MS;
+	bool warm = w->previous.id && k->now < warm_until;
+	const char **names = name_list(k->a, w->nseen);
+	int64_t n = 0;
+	for (size_t i = 0; i < w->nseen; i++) {
+		const struct instance *in = &w->seen[i];
+		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted))
+			continue;
+		if (warm && in->state != INST_FAILED && belongs_to(k, in, &w->previous)) {
+			wake_at(k->p, warm_until);
+			continue;
+		}
+		names[n++] = in->name;
+	}
+	add_stop(k, names, n, DRAIN_MS);
+}
+
+/* ---- towards the wanted release ---- */
+
+/* While the wanted release is not routed, the one that serves must go on serving, restarts included. */
+static void keep_serving(struct planning *k)
+{
+	const struct target_release *r = &k->w->routed;
+	if (!r->id || same_id(r->id, k->w->wanted.id))
+		return;
+	add_clear_failed(k, r);
+	add_starts(k, r);
+	const struct instance *failed = NULL;
+	if (readiness_of(k, r, &failed) == READY)
+		add_route(k, r);
+}
+
+static void plan_failed(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	const char *still = w->routed.id ? arena_printf(k->a, "; version %lld keeps serving", (long long)w->routed.version) : "";
+	settle(k->p, VERDICT_BLOCKED, w->failed_reason, arena_printf(k->a, "%s%s", w->failed_message, still));
+	keep_serving(k);
+	const char **names = name_list(k->a, w->nseen);
+	int64_t n = 0;
+	for (size_t i = 0; i < w->nseen; i++)
+		if (w->seen[i].state != INST_STOPPING && same_id(w->seen[i].release, w->failed))
+			names[n++] = w->seen[i].name;
+	add_stop(k, names, n, 0);
+}
+
+static void plan_start(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	settle(k->p, VERDICT_WAIT, R_Starting, arena_printf(k->a, "version %lld is starting", (long long)w->wanted.version));
+	wake_at(k->p, k->now + w->health_deadline_ms + START_GRACE_MS);
+	add_starts(k, &w->wanted);
+	keep_serving(k);
+}
+
+static void plan_give_up(struct planning *k, const struct instance *failed)
+{
+	const struct target_release *r = &k->w->wanted;
+	settle(k->p, VERDICT_ACT, R_Starting, "");
+	struct step *s = plan_add(k->p, k->a, STEP_FAIL_RELEASE, k->w->subject, r->version);
+	s->id = r->id;
+	s->reason = reason_parse(failed->reason);
+	s->message = arena_printf(k->a, "version %lld: %s", (long long)r->version, failed->message);
+}
+
+static void plan_switch(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	const struct target_release *r = &w->wanted;
+	settle(k->p, VERDICT_STEADY, w->instances ? R_Serving : R_Stopped, arena_printf(k->a, "version %lld", (long long)r->version));
+	if (!same_id(w->active.id, r->id))
+		plan_add(k->p, k->a, STEP_ACTIVATE, w->subject, r->version)->id = r->id;
+	add_route(k, r);
+	if (!same_id(w->routed.id, r->id))
+		plan_add(k->p, k->a, STEP_ACKNOWLEDGE, w->subject, r->version)->id = r->id;
+	if (k->p->nsteps == 0) /* only what has been acknowledged may cost the old release its instances */
+		add_leftovers(k);
+}
+
+/* The wanted release serves already but not all of its instances are ready: the node restarts them; what is missing is started. */
+static void plan_heal(struct planning *k, enum readiness r, const struct instance *failed)
+{
+	const struct target_world *w = k->w;
+	settle(k->p, VERDICT_WAIT, R_Starting, arena_printf(k->a, "version %lld: an instance is starting", (long long)w->wanted.version));
+	wake_at(k->p, k->now + w->health_deadline_ms + START_GRACE_MS);
+	if (r == FAILED)
+		settle(k->p, VERDICT_WAIT, reason_parse(failed->reason), failed->message);
+	for (size_t i = 0; i < w->nseen; i++)
+		if (belongs_to(k, &w->seen[i], &w->wanted) && w->seen[i].state == INST_BACKOFF)
+			settle(k->p, VERDICT_WAIT, R_CrashLoop, w->seen[i].message);
+	/* A failed instance of a serving release is tried again only at the next timed look, so that it does not spin. */
+	if (r == FAILED && k->now - failed->since_ms >= START_GRACE_MS)
+		add_clear_failed(k, &w->wanted);
+	else if (r == FAILED)
+		wake_at(k->p, failed->since_ms + START_GRACE_MS);
+	add_starts(k, &w->wanted);
+	if (route_names(k, &w->wanted)[0])
+		add_route(k, &w->wanted);
+}
+
+static void plan_wanted(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	const struct instance *failed = NULL;
+	if (!w->wanted.id) {
+		settle(k->p, VERDICT_ACT, R_Starting, "");
+		struct step *s = plan_add(k->p, k->a, STEP_MINT_RELEASE, w->subject, w->wanted.version);
+		s->id = w->wanted.deployment_id;
+		return;
+	}
+	if (same_id(w->failed, w->wanted.id)) {
+		plan_failed(k);
+		return;
+	}
+	if (w->failed)
+		(void)plan_add(k->p, k->a, STEP_FORGIVE, w->subject, 0);
+	enum readiness r = readiness_of(k, &w->wanted, &failed);
+	bool serves = same_id(w->routed.id, w->wanted.id);
+	if (r == READY)
+		plan_switch(k);
+	else if (serves)
+		plan_heal(k, r, failed);
+	else if (r == FAILED)
+		plan_give_up(k, failed);
+	else
+		plan_start(k);
+}
+
+static void plan_bound(struct planning *k)
+{
+	const struct target_world *w = k->w;
+	bool none = w->wanted.version == 0;
+	if (!w->exists || strcmp(w->mode, w->binding) != 0 || (!none && w->want_version != w->wanted.version)) {
+		settle(k->p, VERDICT_ACT, R_Pending, "");
+		(void)plan_add(k->p, k->a, STEP_WANT, w->subject, w->wanted.version);
+	} else if (w->unresolved != R_None) {
+		settle(k->p, VERDICT_BLOCKED, w->unresolved, w->unresolved_message);
+		keep_serving(k);
+	} else if (none) {
+		settle(k->p, VERDICT_STEADY, R_Pending, "no version is ready yet");
+	} else {
+		plan_wanted(k);
+	}
+}
+
+void target_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret)
+{
+	const struct target_world *w = world;
+	*ret = (struct plan){.verdict = VERDICT_STEADY, .status = R_None, .message = ""};
+	struct planning k = {w, now_ms, a, ret};
+	if (w->declared && w->environment_declared && w->binding)
+		plan_bound(&k);
+	else
+		plan_removal(&k);
+	if (ret->nsteps > 0)
+		ret->verdict = VERDICT_ACT;
+}

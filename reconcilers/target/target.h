@@ -1,0 +1,65 @@
+/* A target: one function in one environment. What it wants to run (binding), the release that is, its instances and its route. Pure types.
+ *
+ * Order of a switch: release minted -> instances started -> all ready -> active committed -> route switched -> routed acknowledged -> the old
+ * release stays warm -> drained and stopped. Until the new release is routed, the routed one is kept as it is. */
+#ifndef FN_RECONCILERS_TARGET_H
+#define FN_RECONCILERS_TARGET_H
+
+#include "manifests/manifest.h"
+#include "reconcilers/reconciler.h"
+
+enum {
+	WARM_MS = 10 * 60 * 1000,   /* how long the previous release stays ready to take over */
+	DRAIN_MS = 30 * 1000,       /* how long open requests may take to end */
+	START_GRACE_MS = 15 * 1000  /* beyond the health deadline: layers, network, container */
+};
+
+struct target_release {
+	const char *id;            /* NULL: there is none */
+	int64_t version;
+	int64_t n;
+	const char *deployment_id;
+	const char *image;         /* digest */
+	const char *repository;    /* where the image is pulled from */
+	const json_t *tuple;
+	int64_t timeout_ms;        /* of the tuple */
+};
+
+struct target_world {
+	const char *subject;       /* "hello in dev" */
+	/* desired */
+	bool declared;             /* the function's manifest is there and not going */
+	bool environment_declared;
+	const char *binding;       /* "follow", "pin", "explicit", or NULL: nothing puts it here */
+	enum reason unresolved;    /* R_None, or why the binding names no version */
+	const char *unresolved_message;
+	struct target_release wanted; /* version, deployment_id, image, repository, tuple of what is wanted; id where such a release exists;
+	                                 version 0: no version is ready yet */
+	int64_t instances;         /* how many */
+	int64_t health_deadline_ms;
+	const char *const *hosts;  /* NULL-terminated */
+	/* observed */
+	bool exists;               /* the row */
+	const char *mode;
+	int64_t want_version;
+	struct target_release active, routed, previous;
+	const char *failed;        /* release id that did not become healthy, or NULL */
+	enum reason failed_reason; /* as recorded with it */
+	const char *failed_message;
+	int64_t routed_at_ms;
+	const struct instance *seen; /* the node's instances of this key */
+	size_t nseen;
+	const struct route *route; /* the node's route of this key, or NULL */
+};
+
+/* "<first 12 hex digits of the release>-<slot>" in the arena. */
+const char *instance_name(struct arena *a, const char *release_id, int64_t slot);
+
+void target_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
+
+enum err_class target_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;
+enum err_class target_act(struct pass *p, void *world, const struct step *s, struct err *e) MUST_USE;
+enum err_class target_record(struct pass *p, const void *world, const struct plan *plan, const struct err *failure,
+			     struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,31 @@
+#include <string.h>
+
+#include "reconcilers/tx.h"
+
+enum err_class tx_end(struct pass *p, enum err_class c, struct err *e)
+{
+	if (!c)
+		return store_commit(p->store, e);
+	store_rollback(p->store);
+	return c;
+}
+
+enum err_class enqueue(struct pass *p, const char *kind, const char *name, const char *environment, struct err *e)
+{
+	struct key k = key_make(kind, p->key.project, name, environment);
+	return work_enqueue(p->store, k.text, e);
+}
+
+enum err_class tell(struct pass *p, bool warning, enum reason reason, const char *message, struct err *e)
+{
+	struct event ev = {
+		.warning = warning,
+		.kind = strcmp(p->key.kind, "target") == 0 ? "function" : p->key.kind,
+		.project = p->key.project,
+		.name = p->key.name,
+		.environment = p->key.environment,
+		.reason = reason_token(reason),
+		.message = message,
+	};
+	return event_add(p->store, &ev, e);
+}
