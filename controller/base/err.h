@@ -36,6 +36,9 @@ enum err_class err_errno(struct err *e, int errnum, enum err_class class, enum r
 /* Prefixes the message with "outer: " as the error crosses a layer; returns its class. */
 enum err_class err_wrap(struct err *e, const char *fmt, ...) PRINTF(2, 3);
 
+/* For a call whose failure changes nothing for its caller: err_ignore(f(…)); with the reason beside it. */
+static inline void err_ignore(enum err_class class) { (void)class; }
+
 /* "transient", "conflict", … as they are stored and printed. */
 const char *err_class_name(enum err_class class);
 
