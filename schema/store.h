@@ -54,6 +54,9 @@ enum err_class work_free_owner(struct store *s, const char *owner, struct err *e
 enum err_class work_next_due(struct store *s, int64_t *ret_ms, struct err *e) MUST_USE;
 /* NOTIFY fn_work for other controllers; in a transaction it is sent at commit. */
 enum err_class work_notify(struct store *s, struct err *e) MUST_USE;
+/* LISTEN fn_work: the socket to poll, then drain. Errors: listen again (and look at everything). */
+enum err_class store_listen(struct store *s, int *ret_fd, struct err *e) MUST_USE;
+enum err_class store_notified(struct store *s, bool *ret, struct err *e) MUST_USE;
 
 /* A transaction of the loop: begins and locks the lease's row; CONFLICT LeaseLost when epoch or owner differ or it ran out. */
 enum err_class store_begin_fenced(struct store *s, const struct lease *l, struct err *e) MUST_USE;
