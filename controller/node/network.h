@@ -1,8 +1,10 @@
 /* The instances' network: one netns and routed /32 veth each, no bridge; one nftables table; one dnsmasq.
  *
- *   link_address/32 on a dummy link <instance>-gw: what instances see of the host
- *   nft table inet <instance>: from an instance only to link_address, tcp gateway_port and udp/tcp 53; nothing between instances,
- *     nothing to the host, nothing outward (egress policies come later); no IPv6
+ *   netns <instance>-<slot> with eth0; its other end <instance>-v<slot> on the host, reached by a /32 route from link_address
+ *   link_address/32 on a link of our own, <instance>-gw (a veth whose other end <instance>-gx is idle): what instances see of the host
+ *   nft table inet <instance>: from an instance, with the slot's own source address only, to link_address, tcp gateway_port and
+ *     udp/tcp 53; nothing between instances, nothing else to the host, nothing outward (egress policies come later); no IPv6.
+ *     Nobody else but the host itself reaches link_address
  *   dnsmasq on link_address:53: *.fn.internal -> link_address, everything else NXDOMAIN
  * The host reaches an instance's address directly (HAProxy, health checks). */
 #ifndef FN_NODE_NETWORK_H
@@ -17,7 +19,7 @@ struct network;
 enum err_class network_open(struct loop *l, const struct conf *c, struct network **ret, struct err *e) MUST_USE;
 void network_free(struct network *n); /* forgets; leaves everything in place */
 
-/* Puts back what somebody removed (dummy link, nft table, dnsmasq); cheap when nothing is missing. */
+/* Puts back what somebody removed (shared link, nft table, dnsmasq); about 4 ms when nothing is missing. */
 enum err_class network_repair(struct network *n, struct err *e) MUST_USE;
 
 /* A free slot 1..65000, held until network_release_slot; the address is subnet + slot. NoCapacity when all are taken. */
