@@ -140,7 +140,9 @@ struct manifests {
 enum err_class manifests_decode(const char *file, const char *text, size_t n, struct arena *a, struct manifests *ms,
 				struct err *e) MUST_USE;
 
-/* From {"kind","project","name","labels","annotations","spec"} as stored or sent; the same checks as for text. */
+/* From {"kind","project","name","labels","annotations","spec"} as stored (other members are ignored; the kind in any
+ * spelling), or from a whole document {"apiVersion","kind","metadata","spec"} as manifest_json() writes it. The same
+ * checks as for text; strings are copied into the arena. */
 enum err_class manifest_from_json(const json_t *doc, struct arena *a, struct manifest *ret, struct err *e) MUST_USE;
 
 /* New reference: the canonical spec (defaults filled; source.dir kept) and the whole document for people
@@ -148,8 +150,10 @@ enum err_class manifest_from_json(const json_t *doc, struct arena *a, struct man
 json_t *manifest_spec_json(const struct manifest *m);
 json_t *manifest_json(const struct manifest *m);
 
-/* What a version is built of: runtime, source digest, command, and nothing that only the tuple holds. Two functions
- * with the same build inputs and base get the same image. */
+/* What a version is built of: the runtime's name, base (the reference that the runtime gives at the time), source digest
+ * and command; nothing that only the tuple holds (env, port, limits, health), so that changing those makes a release
+ * and no version. The runtime's own command, env and workdir are not in it: like a new base of manual runtimes, they
+ * come with the next version. SHA-256 of the canonical JSON of these four. */
 struct digest function_source_hash(const struct function_spec *f, const char *base);
 
 /* Block-style YAML of a JSON value, as `-o yaml` prints it (libyaml's emitter). */
