@@ -18,9 +18,14 @@ struct image_spec {
 	const char *user;           /* "65534:65534" */
 };
 
-/* Writes config and manifest into the cache; *ret is the manifest's digest. The history and the config carry no time
- * but 1970-01-01T00:00:00Z. */
+/* Writes config and manifest into the cache; *ret is the manifest's digest. What is added carries no time but 1970-01-01T00:00:00Z;
+ * the base's history stays as it is. NULL members leave the base's alone. A base may be of Docker's schema 2 (its layers get OCI's
+ * media types) or an index (the image for this machine is taken). INVALID BaseInvalid for a base that cannot be extended, INVALID
+ * InvalidValue for a bad spec, TRANSIENT ImageMissing when the cache lacks the base's manifest or config. */
 enum err_class image_write(const struct cache *c, const struct image_spec *s, struct digest *ret, struct err *e) MUST_USE;
+
+/* A repository's name as the distribution spec has it: "functions/shop/hello". */
+bool image_repo_valid(const char *repo);
 
 /* "base/python@sha256:…" -> repo in the arena and digest; false when malformed. */
 bool image_reference_parse(const char *ref, struct arena *a, const char **ret_repo, struct digest *ret_digest);

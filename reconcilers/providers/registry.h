@@ -12,7 +12,13 @@ struct registry_opts {
 	const char *url;       /* "http://127.0.0.1:7350" */
 	const char *auth_file; /* one line "user:password"; NULL: none. Read at each use, never logged */
 	int64_t call_ms;       /* deadline of one call without body progress, 10 s */
+	const char *const *token_hosts; /* NULL-terminated: hosts beside the registry's own that may be given the credentials for
+					   a token (https only); NULL: none */
 };
+
+/* Failures: TRANSIENT RegistryUnavailable (outage, stall, 429, 5xx), TRANSIENT RegistryProtocol (an answer against the spec), DENIED
+ * RegistryDenied (401, 403, a token realm that is not trusted, deletion switched off), TRANSIENT DigestMismatch (bytes that are not what
+ * their digest says), and what the cache fails with. */
 enum err_class registry_open(const struct registry_opts *o, struct registry **ret, struct err *e) MUST_USE;
 void registry_free(struct registry *r);
 
