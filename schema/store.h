@@ -23,7 +23,12 @@ enum err_class store_migrate(struct store *s, struct err *e) MUST_USE;
 
 enum err_class store_begin(struct store *s, struct err *e) MUST_USE;
 enum err_class store_commit(struct store *s, struct err *e) MUST_USE;
-void store_rollback(struct store *s);
+void store_rollback(struct store *s); /* outside a transaction: nothing */
+
+/* Hints from other controllers (work_notify) on a store of its own: poll the descriptor, then drain; *ret is whether any came. After an
+ * error listen again and look at everything. */
+enum err_class store_listen(struct store *s, int *ret_fd, struct err *e) MUST_USE;
+enum err_class store_notified(struct store *s, bool *ret, struct err *e) MUST_USE;
 
 /* ---- work (engine) ---- */
 
@@ -98,6 +103,8 @@ struct manifest_row {
 	const char *owner, *source;
 	json_t *conditions; /* owned by the arena (json_in_arena), read-only */
 };
+/* The object with this uid (of a function also its id in functions). project and name live in the arena. */
+enum err_class manifest_find(struct store *s, enum kind kind, const char *uid, struct arena *a, bool *ret_found, const char **ret_project, const char **ret_name, struct err *e) MUST_USE;
 enum err_class manifest_load(struct store *s, enum kind kind, const char *project, const char *name, struct arena *a, struct manifest_row *ret, struct err *e) MUST_USE;
 
 struct condition {

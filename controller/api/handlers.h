@@ -1,0 +1,18 @@
+/* The handlers, one file per resource. */
+#ifndef FN_API_HANDLERS_H
+#define FN_API_HANDLERS_H
+
+#include "api/server.h"
+
+handler_fn get_healthz, get_readyz, get_version;                            /* meta.c */
+handler_fn head_upload, put_upload;                                         /* uploads.c */
+extern const struct sink upload_sink;
+enum err_class uploads_init(struct api *a, struct err *e) MUST_USE;
+bool uploads_has(const struct api *a, const struct digest *d);
+handler_fn post_apply, post_plan;                                           /* apply.c */
+handler_fn list_objects, get_object, delete_object;                         /* objects.c */
+handler_fn get_deployments, get_history, get_function_targets, get_targets, get_instances, get_work; /* reads.c */
+handler_fn get_events;                                                      /* events.c */
+handler_fn get_logs;                                                        /* logs.c */
+
+#endif

@@ -1,0 +1,152 @@
+/* FN_HOME/uploads/<64 hex>: packed sources, named by what they are. A file appears under its name only whole, checked and synced. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/handlers.h"
+#include "base/fs.h"
+
+enum { STALE_S = 3600 };
+
+struct upload {
+	struct digest want;
+	struct digest_ctx sum;
+	bool present; /* it was there already */
+	char *tmp;    /* NULL: nothing on disk */
+	int fd;
+};
+
+static const char *path_of(const struct api *a, const struct digest *d, struct arena *arena)
+{
+	char hex[DIGEST_HEX];
+	return arena_printf(arena, "%s/%s", a->uploads_dir, digest_hex(d, hex));
+}
+
+/* What a controller that died in the middle of an upload left. Another may be writing now, so only old ones go. */
+static void sweep(const char *dir)
+{
+	DIR *d = opendir(dir);
+	if (!d)
+		return;
+	for (struct dirent *ent; (ent = readdir(d)) != NULL;) {
+		struct stat st;
+		if (strncmp(ent->d_name, ".upload-", 8) == 0 && fstatat(dirfd(d), ent->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    st.st_mtime < time(NULL) - STALE_S)
+			(void)unlinkat(dirfd(d), ent->d_name, 0); /* the next start tries again */
+	}
+	(void)closedir(d);
+}
+
+enum err_class uploads_init(struct api *a, struct err *e)
+{
+	const struct conf *conf = a->o.conf;
+	a->uploads_dir = conf_path(conf, &a->arena, "uploads");
+	bool fresh = !fs_exists(a->uploads_dir);
+	enum err_class c = fs_mkdirs(a->uploads_dir, 0700, e);
+	if (c)
+		return c;
+	if (fresh && geteuid() == 0 && conf->user_uid != (uid_t)-1 && chown(a->uploads_dir, conf->user_uid, conf->user_gid) != 0)
+		return err_errno(e, errno, TRANSIENT, R_Internal, "chown %s", a->uploads_dir);
+	sweep(a->uploads_dir);
+	return OK;
+}
+
+bool uploads_has(const struct api *a, const struct digest *d)
+{
+	AUTO_ARENA struct arena tmp = ARENA_INIT;
+	return fs_exists(path_of(a, d, &tmp));
+}
+
+static enum err_class upload_open(struct request *r, struct err *e)
+{
+	struct upload *u = xcalloc(1, sizeof *u);
+	r->sink_state = u;
+	u->fd = -1;
+	digest_init(&u->sum);
+	if (!digest_parse(r->digest, &u->want))
+		return err_set(e, BUG, R_Internal, "the route let a malformed digest pass");
+	u->present = uploads_has(r->api, &u->want);
+	if (u->present)
+		return OK;
+	u->tmp = xprintf("%s/.upload-XXXXXX", r->api->uploads_dir);
+	u->fd = mkostemp(u->tmp, O_CLOEXEC);
+	if (u->fd >= 0)
+		return OK;
+	free(u->tmp);
+	u->tmp = NULL;
+	return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "create a file in %s", r->api->uploads_dir);
+}
+
+static enum err_class upload_write(struct request *r, const void *p, size_t n, struct err *e)
+{
+	struct upload *u = r->sink_state;
+	if (u->present)
+		return OK;
+	digest_update(&u->sum, p, n);
+	return fs_write_all(u->fd, p, n, e);
+}
+
+static void upload_close(struct request *r)
+{
+	struct upload *u = r->sink_state;
+	if (!u)
+		return;
+	if (u->fd >= 0)
+		(void)close(u->fd); /* synced where it matters */
+	if (u->tmp)
+		(void)unlink(u->tmp); /* swept later if this fails */
+	free(u->tmp);
+	digest_release(&u->sum);
+	free(u);
+	r->sink_state = NULL;
+}
+
+const struct sink upload_sink = {upload_open, upload_write, upload_close};
+
+static enum err_class publish(struct upload *u, const char *dir, const char *path, struct err *e)
+{
+	AUTO_CLOSE int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0 || fsync(u->fd) != 0 || rename(u->tmp, path) != 0 || fsync(dirfd) != 0)
+		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "store the upload in %s", dir);
+	free(u->tmp);
+	u->tmp = NULL;
+	return OK;
+}
+
+static json_t *upload_json(const struct request *r)
+{
+	json_t *j = json_object();
+	json_object_set_new(j, "digest", json_string(r->digest));
+	return j;
+}
+
+enum err_class put_upload(struct request *r, struct err *e)
+{
+	struct upload *u = r->sink_state;
+	if (u->present) {
+		reply_json(r, 200, upload_json(r));
+		return OK;
+	}
+	struct digest got = digest_final(&u->sum);
+	char text[DIGEST_TEXT];
+	if (!digest_eq(&got, &u->want))
+		return err_set(e, INVALID, R_DigestMismatch, "the body has the digest %s, not %s; nothing was stored", digest_text(&got, text), r->digest);
+	enum err_class c = publish(u, r->api->uploads_dir, path_of(r->api, &u->want, &r->arena), e);
+	if (!c)
+		reply_json(r, 201, upload_json(r));
+	return c;
+}
+
+enum err_class head_upload(struct request *r, struct err *e)
+{
+	struct digest d;
+	if (!digest_parse(r->digest, &d) || !uploads_has(r->api, &d))
+		return err_set(e, INVALID, R_NotFound, "%s was not uploaded", r->digest);
+	reply_json(r, 200, upload_json(r));
+	return OK;
+}
