@@ -12,6 +12,10 @@ fail() {
 	exit 1
 }
 
+# What no function foresaw still says where it happened.
+set -E
+trap 'printf "error: %s:%s: failed: %s\n" "${BASH_SOURCE[0]}" "$LINENO" "$BASH_COMMAND" >&2' ERR
+
 require_root() {
 	[ "$(id -u)" -eq 0 ] || fail "$(basename "$0") needs root: it makes users, network namespaces and cgroups" "sudo $0"
 }
@@ -22,7 +26,7 @@ wait_until() {
 	shift
 	until "$@"; do
 		[ "$(date +%s%N)" -lt "$end" ] || return 1
-		read -rt 0.05 <> <(:) || :
+		sleep 0.05
 	done
 }
 
@@ -35,10 +39,17 @@ declare -A CONF_DEFAULT=(
 	[subnet]=10.214.0.0 [link_address]=169.254.1.1 [user]=fn [domain]=fn.localhost [uid_base]=200000
 )
 
-# conf_get KEY: from FN_HOME/fn.conf, or the default.
+CONF_KEYS=(instance user api_port registry_port gateway_port subnet link_address uid_base)
+
+# Settings given on the command line, over those of fn.conf.
+declare -A CONF_GIVEN=()
+
+# conf_get KEY: as given, or from FN_HOME/fn.conf, or the default.
 conf_get() {
-	local value=
-	if [ -r "$FN_HOME/fn.conf" ]; then
+	local value=${CONF_GIVEN[$1]:-}
+	if [ -n "$value" ]; then
+		:
+	elif [ -r "$FN_HOME/fn.conf" ]; then
 		value=$(sed -n "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*//p" "$FN_HOME/fn.conf" | tail -n 1)
 	fi
 	printf '%s\n' "${value:-${CONF_DEFAULT[$1]:-}}"
