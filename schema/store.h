@@ -104,7 +104,7 @@ struct manifest_row {
 	json_t *conditions; /* owned by the arena (json_in_arena), read-only */
 };
 /* The object with this uid (of a function also its id in functions). project and name live in the arena. */
-enum err_class manifest_find(struct store *s, enum kind kind, const char *uid, struct arena *a, bool *ret_found, const char **ret_project, const char **ret_name, struct err *e) MUST_USE;
+enum err_class manifest_by_uid(struct store *s, enum kind kind, const char *uid, struct arena *a, bool *ret_found, const char **ret_project, const char **ret_name, struct err *e) MUST_USE;
 enum err_class manifest_load(struct store *s, enum kind kind, const char *project, const char *name, struct arena *a, struct manifest_row *ret, struct err *e) MUST_USE;
 
 struct condition {

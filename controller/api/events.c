@@ -4,23 +4,13 @@
 
 #include "api/handlers.h"
 #include "api/stream.h"
-#include "base/clock.h"
 
-/* An event's number is taken before its transaction commits, so a lower number may appear after a higher one. A stream therefore looks SETTLE_MS
- * back and sends what it has not sent yet. */
-enum { LIMIT = 100, LIMIT_MAX = 500, SEEN_MAX = 4096, SETTLE_MS = 5000 };
-
-struct seen {
-	int64_t id, at_ms;
-};
+enum { LIMIT = 100, LIMIT_MAX = 500 };
 
 struct follow {
 	const char *project, *kind, *name;
 	int64_t limit; /* of the first look */
-	int64_t after; /* everything up to here is settled */
-	bool started;  /* after is where to go on; until then the newest `limit` are wanted */
-	struct seen seen[SEEN_MAX]; /* sent and younger than SETTLE_MS, in the order of sending */
-	size_t nseen;
+	int64_t after; /* where to read on: ids appear in their order. 0: the newest `limit` are wanted */
 };
 
 static enum err_class read_events(struct store *s, const struct follow *f, int64_t limit, struct arena *a, json_t **ret, struct err *e)
@@ -33,42 +23,6 @@ static enum err_class read_events(struct store *s, const struct follow *f, int64
 	return c;
 }
 
-static bool was_sent(const struct follow *f, int64_t id)
-{
-	for (size_t i = 0; i < f->nseen; i++)
-		if (f->seen[i].id == id)
-			return true;
-	return false;
-}
-
-/* Forgets what is settled and moves `after` over it. */
-static void settle(struct follow *f, int64_t now)
-{
-	size_t old = 0;
-	for (; old < f->nseen && (now - f->seen[old].at_ms > SETTLE_MS || f->nseen - old > SEEN_MAX / 2); old++)
-		if (f->seen[old].id > f->after)
-			f->after = f->seen[old].id;
-	size_t kept = 0;
-	for (size_t i = old; i < f->nseen; i++)
-		if (f->seen[i].id > f->after)
-			f->seen[kept++] = f->seen[i];
-	f->nseen = kept;
-}
-
-static void send_new(struct follow *f, const json_t *items, int64_t now, struct buf *out)
-{
-	size_t i;
-	const json_t *item;
-	json_array_foreach(items, i, item) {
-		int64_t id = json_int_or(item, "id", 0);
-		if (was_sent(f, id) || f->nseen == SEEN_MAX)
-			continue;
-		AUTO_FREE char *text = xprintf("%lld", (long long)id);
-		stream_put(out, text, NULL, item);
-		f->seen[f->nseen++] = (struct seen){id, now};
-	}
-}
-
 static enum err_class poll_events(struct stream *s, struct buf *out, struct err *e)
 {
 	struct follow *f = s->state;
@@ -78,21 +32,17 @@ static enum err_class poll_events(struct stream *s, struct buf *out, struct err 
 	enum err_class c = pool_take(s->api->pool, API_STORE_WAIT_MS, &store, e);
 	if (c)
 		return c;
-	int64_t limit = f->started ? LIMIT_MAX : f->limit;
-	c = read_events(store, f, limit, &tmp, &j, e);
+	c = read_events(store, f, f->after ? LIMIT_MAX : f->limit, &tmp, &j, e);
 	pool_give(s->api->pool, store);
 	if (c)
 		return c;
-	int64_t now = clock_mono_ms();
-	const json_t *items = json_object_get(j, "items");
-	size_t n = json_array_size(items);
-	send_new(f, items, now, out);
-	if (!f->started && n > 0) /* these were the newest; from here on it is what follows them */
-		f->after = json_int_or(json_array_get(items, 0), "id", 1) - 1;
-	else if (n == (size_t)limit) /* there may be more behind a full page */
-		f->after = json_int_or(json_array_get(items, n - 1), "id", f->after);
-	f->started = f->started || n > 0;
-	settle(f, now);
+	size_t i;
+	const json_t *item;
+	json_array_foreach(json_object_get(j, "items"), i, item) {
+		AUTO_FREE char *id = xprintf("%lld", (long long)json_int_or(item, "id", 0));
+		stream_put(out, id, NULL, item);
+	}
+	f->after = json_int_or(j, "last", f->after);
 	return OK;
 }
 
@@ -138,7 +88,6 @@ static enum err_class stream_events(struct request *r, const struct follow *aske
 	f->name = arena_strdup(&s->arena, asked->name);
 	f->limit = asked->limit;
 	f->after = asked->after;
-	f->started = asked->after > 0;
 	s->state = f;
 	s->poll = poll_events;
 	stream_reply(r, s);

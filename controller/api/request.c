@@ -140,7 +140,7 @@ enum err_class request_object(struct request *r, enum kind kind, const char **re
 		return c;
 	if (looks_like_uuid(r->id)) {
 		bool found = false;
-		c = manifest_find(s, kind, r->id, &r->arena, &found, ret_project, ret_name, e);
+		c = manifest_by_uid(s, kind, r->id, &r->arena, &found, ret_project, ret_name, e);
 		if (c || found)
 			return c;
 	}
