@@ -32,6 +32,11 @@ census_netns() {
 
 census_links() { ip -o link show 2>/dev/null | sed -n "s/^[0-9]*: \($INSTANCE-[^:@ ]*\)[:@].*/link \1/p" | sort; }
 
+# Where addresses without an instance lead: nowhere, at once.
+census_routes() {
+	ip -o -4 route show type unreachable 2>/dev/null | awk -v subnet="$SUBNET/" 'index($2, subnet) == 1 { print "route", $2 }'
+}
+
 census_nft() { nft list tables 2>/dev/null | sed -n "s/^table \([a-z]* $INSTANCE\)\$/nft \1/p"; }
 
 census_cgroups() {
@@ -52,6 +57,7 @@ census() {
 	census_mounts
 	census_netns
 	census_links
+	census_routes
 	census_nft
 	census_cgroups
 	census_ports

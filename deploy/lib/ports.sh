@@ -32,10 +32,12 @@ check_addresses() {
 	local link subnet=${SUBNET%.*.*}
 	link=$(ip -o -4 addr show to "$LINK_ADDRESS/32" | awk '{ print $2; exit }')
 	[ -z "$link" ] || [[ $link == "$INSTANCE"-* ]] ||
-		fail "the address $LINK_ADDRESS is on the link $link already" "choose another: deploy/up --link-address 169.254.1.2"
-	link=$(ip -o -4 route show table all | awk -v net="$subnet." -v ours="$INSTANCE-" '
+		fail "the address $LINK_ADDRESS is on the link $link already" "choose another: deploy/up --link-address 169.254.$((RANDOM % 200 + 10)).1"
+	# The unreachable route is ours if our gateway link is there.
+	link=$(ip -o -4 route show table all | awk -v net="$subnet." -v ours="$INSTANCE-" -v up="$(census_links | head -c 1)" '
+		$1 == "unreachable" && index($2, net) == 1 && !up { print "another installation"; exit }
 		index($1, net) == 1 { for (i = 2; i < NF; i++) if ($i == "dev" && index($(i + 1), ours) != 1) { print $(i + 1); exit } }')
-	[ -z "$link" ] || fail "addresses in $subnet.0.0/16 are routed to $link already" "choose another: deploy/up --subnet 10.215.0.0"
+	[ -z "$link" ] || fail "addresses in $subnet.0.0/16 are routed to $link already" "choose another: deploy/up --subnet 10.$((RANDOM % 100 + 100)).0.0"
 }
 
 # Two installations cannot have one name: their links and cgroups would be each other's.

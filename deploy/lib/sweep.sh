@@ -31,6 +31,9 @@ sweep_network() {
 		# The other half of a pair goes with the first.
 		ip link delete "$name" 2>/dev/null || :
 	done
+	census_routes | while read -r kind name; do
+		ip route delete unreachable "$name" || warn "could not remove the route $name"
+	done
 	census_nft | while read -r kind name; do
 		# shellcheck disable=SC2086
 		nft delete table $name
