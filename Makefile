@@ -46,7 +46,7 @@ $(B)/gen-schemas: $(B)/obj/schema/gen_schemas.o $(B)/libfn.a
 $(GEN): schema/embed $(wildcard schema/queries/*.sql) $(wildcard schema/migrations/*.sql)
 	@mkdir -p $(@D)
 	schema/embed > $@.tmp && mv $@.tmp $@
-$(B)/obj/schema/%.o: $(GEN)
+$(filter $(B)/obj/schema/%,$(OBJS)): $(GEN)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -1,0 +1,1 @@
+SELECT * FROM deployment_rows WHERE id = $1::uuid

@@ -1,0 +1,1 @@
+SELECT * FROM release_rows WHERE id = $1::uuid

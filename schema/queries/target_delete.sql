@@ -1,0 +1,4 @@
+WITH seen AS (
+	DELETE FROM instances i USING releases r WHERE r.id = i.release_id AND r.function_id = $1::uuid AND r.environment = $2
+)
+DELETE FROM targets WHERE function_id = $1::uuid AND environment = $2

@@ -1,0 +1,2 @@
+UPDATE targets SET status = $3, message = $4, seen_generation = $5::bigint, updated_at = clock_timestamp()
+WHERE function_id = $1::uuid AND environment = $2 AND (status, message, seen_generation) IS DISTINCT FROM ($3, $4, $5::bigint)

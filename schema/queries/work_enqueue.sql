@@ -1,0 +1,1 @@
+SELECT work_mark(ARRAY[$1::text])

@@ -1,0 +1,73 @@
+#include "schema/store_private.h"
+
+enum err_class target_load(struct store *s, const char *function_id, const char *environment, struct arena *a, struct target_row *ret, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_target, &res, e, function_id, environment);
+	if (r)
+		return r;
+	if (res.rows == 0) {
+		*ret = (struct target_row){.found = false};
+		return OK;
+	}
+	struct target_row t = {
+		.found = true,
+		.mode = take_text(&res, 0, 1, a),
+		.status = take_text(&res, 0, 2, a),
+		.message = take_text(&res, 0, 3, a),
+		.held_by = take_text(&res, 0, 4, a),
+		.failed_reason = take_text(&res, 0, 5, a),
+		.failed_message = take_text(&res, 0, 6, a),
+		.want_version = pg_int(&res, 0, 7, 0),
+		.floor = pg_int(&res, 0, 8, 0),
+		.seen_generation = pg_int(&res, 0, 9, 0),
+		.routed_at_ms = pg_int(&res, 0, 14, 0),
+	};
+	take_uuid(&res, 0, 0, t.function_id);
+	take_uuid(&res, 0, 10, t.active);
+	take_uuid(&res, 0, 11, t.routed);
+	take_uuid(&res, 0, 12, t.previous);
+	take_uuid(&res, 0, 13, t.failed);
+	*ret = t;
+	return OK;
+}
+
+enum err_class target_want(struct store *s, const char *function_id, const char *project, const char *name, const char *environment, const char *mode,
+			   int64_t want_version, struct err *e)
+{
+	struct number want = number_text(want_version);
+	return RUN(s, q_target_want, NULL, e, function_id, project, name, environment, mode, want.text);
+}
+
+enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e)
+{
+	return RUN_ONE(s, q_target_active, INVALID, R_NotFound, e, function_id, environment, release_id);
+}
+
+enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e)
+{
+	return RUN_ONE(s, q_target_routed, INVALID, R_NotFound, e, function_id, environment, release_id);
+}
+
+enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason,
+				 const char *message, struct err *e)
+{
+	return RUN_ONE(s, q_target_failed, INVALID, R_NotFound, e, function_id, environment, release_id, reason, message);
+}
+
+enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e)
+{
+	return RUN_ONE(s, q_target_drop_previous, INVALID, R_NotFound, e, function_id, environment);
+}
+
+enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,
+				 int64_t seen_generation, struct err *e)
+{
+	struct number seen = number_text(seen_generation);
+	return RUN(s, q_target_status, NULL, e, function_id, environment, reason, message, seen.text);
+}
+
+enum err_class target_delete(struct store *s, const char *function_id, const char *environment, struct err *e)
+{
+	return RUN(s, q_target_delete, NULL, e, function_id, environment);
+}
