@@ -200,6 +200,10 @@ static bool check_pair(const struct slot *s, const struct member *m)
 
 static void decode_pairs(const struct slot *s, const struct node *n)
 {
+	if (s->f->secret_like && is_value(n)) {
+		wrong_type(s, n, "a mapping", "");
+		return;
+	}
 	if (!want_map(s->r, &s->w, n))
 		return;
 	struct pairs v = {arena_array(s->r->arena, n->u.map.n, sizeof *v.items), 0};

@@ -38,10 +38,13 @@ static bool parse_unit(const char *s, const struct unit *units, size_t n, int64_
 	const char *suffix;
 	if (!digits(s, &v, &suffix))
 		return false;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(suffix, units[i].suffix) == 0)
-			return !__builtin_mul_overflow(v, units[i].factor, ret);
-	return false;
+	size_t i = 0;
+	while (i < n && strcmp(suffix, units[i].suffix) != 0)
+		i++;
+	if (i == n || __builtin_mul_overflow(v, units[i].factor, &v))
+		return false;
+	*ret = v;
+	return true;
 }
 
 static char *format_unit(int64_t v, const struct unit *units, size_t n, char out[UNIT_TEXT])

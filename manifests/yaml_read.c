@@ -390,6 +390,10 @@ void yaml_read(const char *text, size_t n, struct report *r, struct documents *r
 		report(r, 1, 1, R_TooLarge, "%zu bytes: the limit is %d", n, MANIFEST_MAX_BYTES);
 		return;
 	}
+	if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* libyaml would count the mark as a column */
+		text += 3;
+		n -= 3;
+	}
 	int tag = tag_directive_line(text, n);
 	if (tag) {
 		report(r, tag, 1, R_InvalidValue, "tags are not part of the manifest language");
