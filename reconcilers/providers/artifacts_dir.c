@@ -11,7 +11,7 @@
 #include "base/fs.h"
 #include "reconcilers/providers/artifacts.h"
 
-enum { KEY_MAX = 512, PUT_TRIES = 8 };
+enum { KEY_MAX = 512, PUT_TRIES = 100 };
 static const int64_t ABANDONED_MS = 3600 * 1000;
 static const char TMP[] = ".tmp"; /* no key has a part that begins with a dot */
 
