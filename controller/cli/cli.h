@@ -1,0 +1,93 @@
+/* fnctl: one table of commands, one of flags, one file per command. */
+#ifndef FN_CLI_CLI_H
+#define FN_CLI_CLI_H
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "manifests/manifest.h"
+
+/* Exit codes (docs/reference/fnctl.md). */
+enum exit_code {
+	EXIT_OK = 0,
+	EXIT_DIFFERENT = 1,    /* diff: there are differences */
+	EXIT_USAGE = 2,        /* usage, or an invalid manifest */
+	EXIT_CONFLICT = 3,
+	EXIT_DENIED = 4,
+	EXIT_TIMEOUT = 5,      /* still converging */
+	EXIT_FAILED = 6,       /* converged to failure */
+	EXIT_HELD = 7,         /* applied but held, not serving */
+	EXIT_UNREACHABLE = 20
+};
+
+enum flag_id {
+	FLAG_HELP, FLAG_SERVER, FLAG_TOKEN_FILE, FLAG_PROJECT,           /* every command's */
+	FLAG_FILE, FLAG_ENV, FLAG_OUTPUT, FLAG_WATCH, FLAG_WAIT, FLAG_TIMEOUT, FLAG_DRY_RUN, FLAG_FORCE, FLAG_FOR, FLAG_FOLLOW, FLAG_TAIL,
+	FLAG_ALL_PROJECTS, FLAG_NO_HEADERS, FLAG_DATA, FLAG_METHOD, FLAG_PATH, FLAG_HEADER, FLAG_NO_WAIT,
+	FLAG_COUNT
+};
+
+struct flag {
+	const char *long_name;
+	char short_name;      /* 0: none */
+	const char *argument; /* what it is called in help; NULL: a switch */
+	const char *help;
+};
+extern const struct flag flags[FLAG_COUNT];
+
+enum { MAX_VALUES = 64 };
+
+struct values {
+	const char *items[MAX_VALUES];
+	size_t n;
+};
+
+/* One invocation. */
+struct cli {
+	const struct command *command;
+	struct values flag[FLAG_COUNT]; /* in the order given; a switch that is on has one value "" */
+	struct values args;
+	struct arena *arena;
+	bool terminal;                  /* standard output is one: live progress, colour unless NO_COLOR */
+	bool colour;
+	struct client *client;          /* opened at first use: cli_client() */
+};
+
+struct command {
+	const char *name, *usage, *summary;
+	const char *help;              /* what it does and examples */
+	const enum flag_id *flags;     /* ends with FLAG_COUNT */
+	enum exit_code (*run)(struct cli *c);
+};
+extern const struct command commands[];
+extern const size_t commands_n;
+
+/* Parses the words after the command's name; INVALID InvalidFlag with a "did you mean". */
+enum err_class flags_parse(struct cli *c, int argc, char **argv, struct err *e) MUST_USE;
+bool flag_on(const struct cli *c, enum flag_id f);
+const char *flag_or(const struct cli *c, enum flag_id f, const char *fallback); /* the last value given */
+enum err_class flag_duration(const struct cli *c, enum flag_id f, int64_t fallback_ms, int64_t *ret, struct err *e) MUST_USE;
+void command_help(const struct command *cmd, struct buf *out);
+void general_help(struct buf *out);
+
+/* The project that -p names, or "default". */
+const char *cli_project(const struct cli *c);
+
+/* Prints "error: …", the hint, and for a manifest each problem with its position; gives the exit code that fits the class. */
+enum exit_code fail(const struct cli *c, const struct err *e);
+
+/* "function/hello", "fn hello", "functions hello": kind and name from args[at…]; *ret_name NULL when only a kind was given. INVALID InvalidFlag. */
+enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_kind, const char **ret_name, struct err *e) MUST_USE;
+
+enum exit_code cmd_apply(struct cli *c);
+enum exit_code cmd_diff(struct cli *c);
+enum exit_code cmd_get(struct cli *c);
+enum exit_code cmd_describe(struct cli *c);
+enum exit_code cmd_delete(struct cli *c);
+enum exit_code cmd_events(struct cli *c);
+enum exit_code cmd_logs(struct cli *c);
+enum exit_code cmd_wait(struct cli *c);
+enum exit_code cmd_invoke(struct cli *c);
+enum exit_code cmd_version(struct cli *c);
+enum exit_code cmd_help(struct cli *c);
+
+#endif

@@ -1,0 +1,91 @@
+/* delete, wait and version: commands of one or two calls. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/version.h"
+#include "cli/sources.h"
+#include "cli/wait.h"
+
+static enum exit_code delete_one(struct cli *c, enum kind kind, const char *project, const char *name, int64_t timeout_ms)
+{
+	struct err e = ERR_INIT;
+	struct client *cl;
+	const char *query[] = {"project", project, NULL};
+	if (cli_client(c, &cl, &e) != OK || client_call(cl, "DELETE", object_path(c, kind, name), query, NULL, NULL, &e) != OK)
+		return fail(c, &e);
+	(void)printf("%s/%s deleted\n", kind_info(kind)->singular, name);
+	(void)fflush(stdout);
+	return flag_on(c, FLAG_NO_WAIT) ? EXIT_OK : wait_gone(c, kind, project, name, timeout_ms);
+}
+
+/* What was declared last goes first, so that nothing is removed before what refers to it. */
+static enum exit_code delete_files(struct cli *c, int64_t timeout_ms)
+{
+	struct err e = ERR_INIT;
+	struct manifests docs;
+	AUTO_JSON json_t *body = NULL;
+	if (sources_load(c, &docs, &body, &e) != OK)
+		return fail(c, &e);
+	static const enum kind order[] = {KIND_PIN, KIND_FUNCTION, KIND_ENVIRONMENT, KIND_RUNTIME, KIND_PROJECT};
+	for (size_t k = 0; k < ARRAY_LEN(order); k++)
+		for (size_t i = docs.n; i > 0; i--) {
+			const struct manifest *m = &docs.items[i - 1];
+			if (m->kind != order[k])
+				continue;
+			enum exit_code code = delete_one(c, m->kind, m->project, m->name, timeout_ms);
+			if (code != EXIT_OK)
+				return code;
+		}
+	return EXIT_OK;
+}
+
+enum exit_code cmd_delete(struct cli *c)
+{
+	struct err e = ERR_INIT;
+	int64_t timeout_ms;
+	enum kind kind;
+	const char *name;
+	if (flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK)
+		return fail(c, &e);
+	if (flag_on(c, FLAG_FILE))
+		return delete_files(c, timeout_ms);
+	if (object_argument(c, 0, &kind, &name, &e) != OK)
+		return fail(c, &e);
+	if (!name) {
+		(void)err_set(&e, INVALID, R_InvalidFlag, "say which %s to delete", kind_info(kind)->singular);
+		return fail(c, &e);
+	}
+	return delete_one(c, kind, cli_project(c), name, timeout_ms);
+}
+
+enum exit_code cmd_wait(struct cli *c)
+{
+	struct err e = ERR_INIT;
+	int64_t timeout_ms;
+	struct waited w = {.project = cli_project(c)};
+	const char *what = flag_or(c, FLAG_FOR, "condition=Ready");
+	if (flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK || object_argument(c, 0, &w.kind, &w.name, &e) != OK)
+		return fail(c, &e);
+	if (!w.name)
+		(void)err_set(&e, INVALID, R_InvalidFlag, "say which %s to wait for", kind_info(w.kind)->singular);
+	else if (strcmp(what, "delete") == 0)
+		return wait_gone(c, w.kind, w.project, w.name, timeout_ms);
+	else if (strcmp(what, "condition=Ready") == 0)
+		return wait_ready(c, &w, 1, timeout_ms);
+	else
+		(void)err_set(&e, INVALID, R_InvalidFlag, "--for takes condition=Ready or delete, not \"%.60s\"", what);
+	return fail(c, &e);
+}
+
+enum exit_code cmd_version(struct cli *c)
+{
+	struct err e = ERR_INIT;
+	struct client *cl;
+	AUTO_JSON json_t *about = NULL;
+	(void)printf("fnctl %s\n", FN_VERSION);
+	(void)fflush(stdout);
+	if (cli_client(c, &cl, &e) != OK || client_call(cl, "GET", "/api/version", NULL, NULL, &about, &e) != OK)
+		return fail(c, &e);
+	(void)printf("fn-controller %s\ngateway %s\n", json_str_or(about, "version", "?"), json_str_or(about, "gateway", "?"));
+	return EXIT_OK;
+}

@@ -1,0 +1,72 @@
+#include "cli/cli.h"
+
+#define FLAGS(...) (const enum flag_id[]) { __VA_ARGS__, FLAG_COUNT }
+#define NO_FLAGS (const enum flag_id[]) { FLAG_COUNT }
+
+const struct command commands[] = {
+	{"apply", "-f FILE|DIR|- [--wait] [--dry-run=server]", "Declare functions, environments, pins and runtimes",
+	 "Reads manifests, packs and uploads the sources they name, and declares all of them in one transaction: all or none.\n"
+	 "The controller then converges. Unchanged input makes no new version.\n\n"
+	 "Examples:\n"
+	 "  fnctl apply -f hello.yaml --wait        until it serves\n"
+	 "  fnctl apply -f manifests/ --dry-run=server\n"
+	 "  cat hello.yaml | fnctl apply -f -\n",
+	 FLAGS(FLAG_FILE, FLAG_WAIT, FLAG_TIMEOUT, FLAG_DRY_RUN, FLAG_FORCE), cmd_apply},
+	{"diff", "-f FILE|DIR|-", "Show what an apply would change and do",
+	 "Exit status 0: nothing would change; 1: something would; more: an error.\n\n"
+	 "Examples:\n"
+	 "  fnctl diff -f hello.yaml\n",
+	 FLAGS(FLAG_FILE), cmd_diff},
+	{"get", "[KIND [NAME] | KIND/NAME | all]", "List objects, or show one",
+	 "Kinds: functions (fn), environments (env), pins, runtimes, projects; also targets, instances and work.\n\n"
+	 "Examples:\n"
+	 "  fnctl get functions\n"
+	 "  fnctl get function/hello -o yaml\n"
+	 "  fnctl get targets -o wide -w\n",
+	 FLAGS(FLAG_OUTPUT, FLAG_WATCH, FLAG_ALL_PROJECTS, FLAG_NO_HEADERS), cmd_get},
+	{"describe", "KIND/NAME", "Show one object with its conditions, targets, instances and events",
+	 "Examples:\n"
+	 "  fnctl describe function/hello\n",
+	 NO_FLAGS, cmd_describe},
+	{"events", "[KIND/NAME] [-w]", "Show what happened",
+	 "Examples:\n"
+	 "  fnctl events -w\n"
+	 "  fnctl events function/hello\n",
+	 FLAGS(FLAG_WATCH, FLAG_TAIL, FLAG_ALL_PROJECTS), cmd_events},
+	{"logs", "FUNCTION [-f]", "Show what a function's instances print",
+	 "Examples:\n"
+	 "  fnctl logs hello\n"
+	 "  fnctl logs hello -e dev -f --tail 20\n",
+	 FLAGS(FLAG_ENV, FLAG_FOLLOW, FLAG_TAIL), cmd_logs},
+	{"wait", "KIND/NAME [--for condition=Ready|delete]", "Wait until an object is ready or gone",
+	 "Exit status 0: it is; 5: the time is over, it goes on; 6: it failed; 7: a rollback holds it.\n\n"
+	 "Examples:\n"
+	 "  fnctl wait function/hello --timeout 30s\n"
+	 "  fnctl wait function/hello --for delete\n",
+	 FLAGS(FLAG_FOR, FLAG_TIMEOUT), cmd_wait},
+	{"delete", "KIND/NAME | -f FILE|DIR|-", "Remove objects",
+	 "A function's history stays. Waits until it is gone, unless told not to.\n\n"
+	 "Examples:\n"
+	 "  fnctl delete function/hello\n"
+	 "  fnctl delete -f hello.yaml --no-wait\n",
+	 FLAGS(FLAG_FILE, FLAG_NO_WAIT, FLAG_TIMEOUT), cmd_delete},
+	{"invoke", "FUNCTION [-e ENV] [-d BODY] [--path PATH]", "Send a request to a function through the gateway",
+	 "Prints the answer's body. Exit status 6 when the answer is an HTTP error.\n\n"
+	 "Examples:\n"
+	 "  fnctl invoke hello\n"
+	 "  fnctl invoke hello -e dev --path /deliveries -d '{\"a\":1}' -H 'Content-Type: application/json'\n",
+	 FLAGS(FLAG_ENV, FLAG_DATA, FLAG_METHOD, FLAG_PATH, FLAG_HEADER), cmd_invoke},
+	{"version", "", "Show the versions of fnctl and of the controller", "", NO_FLAGS, cmd_version},
+	{"help", "[COMMAND]", "Show help", "", NO_FLAGS, cmd_help},
+};
+const size_t commands_n = ARRAY_LEN(commands);
+
+void general_help(struct buf *out)
+{
+	(void)buf_puts(out, "fnctl: deploy functions and see how they do\n\nUsage:\n  fnctl COMMAND [FLAGS]\n\nCommands:\n"); /* bounded by the table */
+	for (size_t i = 0; i < commands_n; i++)
+		(void)buf_printf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+	(void)buf_puts(out, "\n`fnctl COMMAND --help` shows a command's flags and examples.\n"
+			    "Exit status: 0 ok, 1 differences (diff), 2 usage or invalid manifest, 3 conflict, 4 denied, 5 timed out,\n"
+			    "  6 failed, 7 held, 20 controller unreachable.\n");
+}

@@ -1,0 +1,91 @@
+#include "cli/output.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+void table_init(struct table *t, struct arena *a, size_t columns) { *t = (struct table){.arena = a, .columns = columns}; }
+
+void table_row(struct table *t, const char *const *cells)
+{
+	void *items = t->cells;
+	const char **row = arena_push(t->arena, &items, &t->rows, &t->cap, sizeof(char *) * t->columns);
+	t->cells = items;
+	for (size_t i = 0; i < t->columns; i++)
+		row[i] = cells[i] ? cells[i] : "";
+}
+
+void table_print(const struct table *t)
+{
+	size_t *width = arena_array(t->arena, t->columns, sizeof *width);
+	for (size_t r = 0; r < t->rows; r++)
+		for (size_t i = 0; i < t->columns; i++) {
+			size_t n = strlen(t->cells[r * t->columns + i]);
+			if (n > width[i])
+				width[i] = n;
+		}
+	for (size_t r = 0; r < t->rows; r++)
+		for (size_t i = 0; i < t->columns; i++) {
+			const char *cell = t->cells[r * t->columns + i];
+			if (i + 1 < t->columns)
+				(void)printf("%-*s", (int)width[i] + 2, cell);
+			else
+				(void)printf("%s\n", cell);
+		}
+}
+
+enum err_class output_format(const struct cli *c, enum format *ret, struct err *e)
+{
+	static const char *const names[] = {"table", "wide", "json", "yaml", "name"};
+	const char *word = flag_or(c, FLAG_OUTPUT, "table");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcmp(names[i], word) == 0) {
+			*ret = (enum format)i;
+			return OK;
+		}
+	return err_set(e, INVALID, R_InvalidFlag, "-o %.40s: the formats are table, wide, json, yaml and name", word);
+}
+
+enum err_class output_value(const json_t *j, enum format f, struct err *e)
+{
+	if (f == FORMAT_YAML) {
+		AUTO_BUF struct buf text = BUF_INIT(256 << 20);
+		enum err_class c = yaml_write(j, &text, e);
+		if (!c)
+			(void)fputs(buf_str(&text), stdout);
+		return c;
+	}
+	(void)json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	(void)putchar('\n');
+	return OK;
+}
+
+const char *age_of(struct arena *a, const char *rfc3339)
+{
+	struct tm tm = {0};
+	if (!rfc3339 || !strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm))
+		return "-";
+	int64_t s = clock_wall_ms() / 1000 - (int64_t)timegm(&tm);
+	if (s < 0)
+		s = 0;
+	if (s < 120)
+		return arena_printf(a, "%llds", (long long)s);
+	if (s < 7200)
+		return arena_printf(a, "%lldm", (long long)(s / 60));
+	if (s < 172800)
+		return arena_printf(a, "%lldh", (long long)(s / 3600));
+	return arena_printf(a, "%lldd", (long long)(s / 86400));
+}
+
+const json_t *condition_of(const json_t *doc, const char *type)
+{
+	const json_t *all = json_object_get(json_object_get(doc, "status"), "conditions");
+	size_t i;
+	json_t *c;
+	json_array_foreach(all, i, c)
+		if (strcmp(json_str_or(c, "type", ""), type) == 0)
+			return c;
+	return NULL;
+}

@@ -1,0 +1,161 @@
+#include "cli/sources.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "archive/archive.h"
+#include "base/fs.h"
+
+/* ---- manifest files ---- */
+
+static enum err_class read_stdin(struct buf *text, struct err *e)
+{
+	for (;;) {
+		char chunk[16384];
+		ssize_t n = read(STDIN_FILENO, chunk, sizeof chunk);
+		if (n < 0 && errno != EINTR)
+			return err_errno(e, errno, TRANSIENT, R_Internal, "read standard input");
+		if (n == 0)
+			return OK;
+		if (n > 0 && !buf_add(text, chunk, (size_t)n))
+			return err_set(e, INVALID, R_TooLarge, "standard input is larger than %zu bytes", text->max);
+	}
+}
+
+/* Decoding goes on over a file's problems, so that all files' are seen at once; only what cannot be read ends it. */
+static enum err_class add_file(struct cli *c, const char *path, struct manifests *docs, json_t *files, struct err *e)
+{
+	AUTO_BUF struct buf text = BUF_INIT(MANIFEST_MAX_BYTES);
+	bool in = strcmp(path, "-") == 0;
+	enum err_class class = in ? read_stdin(&text, e) : fs_read(path, &text, e);
+	if (class)
+		return class;
+	struct err summed = ERR_INIT;
+	const char *name = in ? "standard input" : path;
+	class = manifests_decode(arena_strdup(c->arena, name), buf_str(&text), text.len, c->arena, docs, &summed);
+	if (class && docs->nproblems == 0) {
+		*e = summed;
+		return class;
+	}
+	json_t *j = json_stringn(buf_str(&text), text.len);
+	if (!j && docs->nproblems == 0)
+		return err_set(e, INVALID, R_InvalidYaml, "%s is not UTF-8", name);
+	if (j)
+		(void)json_array_append_new(files, json_pack("{s:s, s:o}", "name", name, "text", j));
+	return OK;
+}
+
+static int is_manifest(const struct dirent *d)
+{
+	const char *dot = strrchr(d->d_name, '.');
+	return d->d_name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+static enum err_class add_directory(struct cli *c, const char *dir, struct manifests *docs, json_t *files, struct err *e)
+{
+	struct dirent **names;
+	int n = scandir(dir, &names, is_manifest, alphasort);
+	if (n < 0)
+		return err_errno(e, errno, INVALID, R_InvalidFlag, "read directory %s", dir);
+	enum err_class class = n ? OK : err_set(e, INVALID, R_InvalidFlag, "%s holds no *.yaml or *.yml file", dir);
+	for (int i = 0; i < n; i++) {
+		if (!class)
+			class = add_file(c, arena_printf(c->arena, "%s/%s", dir, names[i]->d_name), docs, files, e);
+		free(names[i]);
+	}
+	free(names);
+	return class;
+}
+
+enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **ret, struct err *e)
+{
+	const struct values *given = &c->flag[FLAG_FILE];
+	if (given->n == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "say what to apply with -f FILE, -f DIR or -f -");
+	AUTO_JSON json_t *files = json_array();
+	*ret_docs = (struct manifests){.n = 0};
+	for (size_t i = 0; i < given->n; i++) {
+		const char *path = given->items[i];
+		struct stat st;
+		bool dir = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+		enum err_class class = dir ? add_directory(c, path, ret_docs, files, e) : add_file(c, path, ret_docs, files, e);
+		if (class)
+			return class;
+	}
+	if (ret_docs->nproblems > 0)
+		return err_set(e, INVALID, ret_docs->problems[0].reason, "%zu problem%s in the manifests; nothing was applied", ret_docs->nproblems,
+			       ret_docs->nproblems == 1 ? "" : "s");
+	*ret = json_pack("{s:O, s:{}}", "files", files, "sources");
+	return OK;
+}
+
+/* ---- source directories ---- */
+
+static const char *source_directory(struct cli *c, const struct manifest *m)
+{
+	const char *dir = m->spec.function.source_dir;
+	const char *slash = strrchr(m->file, '/');
+	if (dir[0] == '/' || !slash)
+		return dir;
+	return arena_printf(c->arena, "%.*s/%s", (int)(slash - m->file), m->file, dir);
+}
+
+static enum err_class pack(struct cli *c, const struct manifest *m, int out, struct packed *ret, struct err *e)
+{
+	const char *path = source_directory(c, m);
+	AUTO_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return err_errno(e, errno, INVALID, R_SourceMissing, "%s:%d: function/%s: source directory %s", m->file, m->spec_line, m->name, path);
+	struct pack_opts o = {.prefix = "", .ignore = true};
+	enum err_class class = archive_pack(dir, &o, out, ret, e);
+	return class ? (err_wrap(e, "function/%s: pack %s", m->name, path), class) : OK;
+}
+
+static enum err_class upload(struct cli *c, const struct manifest *m, struct digest *ret, struct err *e)
+{
+	AUTO_CLOSE int fd = memfd_create("source", MFD_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "memfd_create");
+	struct packed packed;
+	enum err_class class = pack(c, m, fd, &packed, e);
+	if (class)
+		return class;
+	struct client *cl;
+	char text[DIGEST_TEXT];
+	const char *path = arena_printf(c->arena, "/api/uploads/%s", digest_text(&packed.digest, text));
+	bool there = false;
+	class = cli_client(c, &cl, e);
+	if (!class)
+		class = client_exists(cl, path, &there, e);
+	if (!class && !there) {
+		(void)lseek(fd, 0, SEEK_SET); /* a memory file: cannot fail */
+		class = client_upload(cl, path, fd, packed.size, e);
+	}
+	*ret = packed.digest;
+	return class ? (err_wrap(e, "function/%s: upload", m->name), class) : OK;
+}
+
+enum err_class sources_upload(struct cli *c, const struct manifests *docs, json_t *body, struct err *e)
+{
+	json_t *sources = json_object_get(body, "sources");
+	for (size_t i = 0; i < docs->n; i++) {
+		const struct manifest *m = &docs->items[i];
+		if (m->kind != KIND_FUNCTION || !m->spec.function.source_dir)
+			continue;
+		struct digest d;
+		char text[DIGEST_TEXT];
+		enum err_class class = upload(c, m, &d, e);
+		if (class)
+			return class;
+		AUTO_FREE char *key = xprintf("%s/%s", m->project, m->name);
+		(void)json_object_set_new(sources, key, json_string(digest_text(&d, text))); /* fails only out of memory */
+	}
+	return OK;
+}

@@ -1,0 +1,26 @@
+/* Waiting for objects to become what was declared, with progress on standard error. */
+#ifndef FN_CLI_WAIT_H
+#define FN_CLI_WAIT_H
+
+#include "cli/client.h"
+
+struct waited {
+	enum kind kind;
+	const char *project, *name;
+	int64_t generation; /* at least this one must have been observed; 0: any */
+	bool done, failed, held;
+	char shown[256];    /* the last progress line printed */
+};
+
+enum { WAIT_DEFAULT_MS = 120000 };
+
+/* Until every object is Ready, or none of the rest makes progress any more, or the time is over. Prints why for those that failed. */
+enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64_t timeout_ms);
+
+/* Until the object is gone. */
+enum exit_code wait_gone(struct cli *c, enum kind kind, const char *project, const char *name, int64_t timeout_ms);
+
+/* "/api/functions/hello" in the arena. */
+const char *object_path(struct cli *c, enum kind kind, const char *name);
+
+#endif
