@@ -2,8 +2,9 @@
  * (listen:gateway_port and link_address:gateway_port) and keeps them open, so a dying HAProxy refuses no connection; it outlives
  * fn-node, and the next fn-node adopts it (pidfd_getfd gives the sockets back).
  *
- * Two maps: host -> release and weights, release#k -> address. Map files are written
- * before the socket is told. Not loaded: 503; unknown host: 404 that says so. */
+ * Two maps: host -> release, instances, timeout; one of them by chance -> address (gateway_map.h). Map files are written before the
+ * socket is told. Not loaded: 503; unknown host: 404 that says so; no instance answers within about 5 s: 503. A request's
+ * timeout is silence of the function: 504 before the answer began; a stream or WebSocket goes on. */
 #ifndef FN_NODE_GATEWAY_H
 #define FN_NODE_GATEWAY_H
 
@@ -14,7 +15,8 @@
 struct gateway;
 
 /* Adopts a running HAProxy of this installation or starts one, restarts it when it dies, with the routes last set. up is
- * called on each change (for the watchers). Routes survive in FN_HOME/node/routes/ (the map files and their description). */
+ * called on each change (for the watchers). Routes survive in FN_HOME/gateway (routes.json; the map
+ * files are made from it). */
 typedef void gateway_changed_fn(void *ctx, bool up);
 enum err_class gateway_open(struct loop *l, const struct conf *c, gateway_changed_fn *changed, void *ctx, struct gateway **ret,
 			    struct err *e) MUST_USE;
@@ -47,7 +49,9 @@ json_t *gateway_routes(struct gateway *g, const char *key);
 /* Open requests on an address now (stick table conn_cur); -1 when HAProxy does not answer. */
 int64_t gateway_open_requests(struct gateway *g, const char *address);
 
-/* New reference: counters per release and instance. */
+/* New reference: {"complete":true,"releases":{"<release>":{"requests","client_errors","failures","open"}},"instances":
+ * {"<address>":{…}}}. Counted since HAProxy's start; not complete when it did not answer. failures are answers 5xx that a
+ * function gave or that were given for it (504, 502). */
 json_t *gateway_stats(struct gateway *g);
 
 /* Synchronous, for `fn-node teardown`: ends HAProxy of this installation, whoever started it. */
