@@ -1,6 +1,9 @@
 # build/fn-controller, build/fn-node, build/fnctl. `make CC=clang`, `make SAN=1` (ASan + UBSan, in build/san).
 CC      ?= gcc
 SAN     ?=
+# V=1 shows the commands.
+V       ?=
+Q       := $(if $(V),,@)
 B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
 PKGS    := yaml-0.1 libpq libcurl jansson libcrypto libarchive zlib libmicrohttpd libseccomp
 
@@ -21,7 +24,7 @@ LDFLAGS += -pthread $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now)
 ROOMS   := controller/base controller/net controller/engine controller/api controller/archive controller/node \
            controller/cli manifests schema reconcilers
 MAINS   := controller/main.c controller/node/main.c controller/cli/main.c schema/gen_schemas.c
-SRCS    := $(filter-out $(MAINS),$(foreach r,$(ROOMS),$(shell find $(r) -name '*.c' 2>/dev/null)))
+SRCS    := $(filter-out $(MAINS) manifests/examples/%,$(foreach r,$(ROOMS),$(shell find $(r) -name '*.c' 2>/dev/null)))
 OBJS    := $(SRCS:%.c=$(B)/obj/%.o)
 GEN     := $(B)/gen/schema_sql.h
 
@@ -34,13 +37,17 @@ $(B)/libfn.a: $(OBJS)
 	ar rcs $@ $^
 
 $(B)/fn-controller: $(B)/obj/controller/main.o $(B)/libfn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/fn-node: $(B)/obj/controller/node/main.o $(B)/libfn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/fnctl: $(B)/obj/controller/cli/main.o $(B)/libfn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/gen-schemas: $(B)/obj/schema/gen_schemas.o $(B)/libfn.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The only SQL there is, as C strings.
 $(GEN): schema/embed $(wildcard schema/queries/*.sql) $(wildcard schema/migrations/*.sql)
@@ -50,7 +57,8 @@ $(filter $(B)/obj/schema/%,$(OBJS)): $(GEN)
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo "  CC $<")
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # Unit and plan tests: every tests/unit/test_*.c and tests/plan/test_*.c is one program.
