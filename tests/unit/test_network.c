@@ -66,7 +66,7 @@ static void rules_speak_of_our_links_only(void **state)
 	assert_non_null(strstr(text, "tcp dport { 53, 7380 } accept\n"));
 	assert_non_null(strstr(text, "iifname \"fn-v*\" fib saddr . iif oif missing drop\n"));
 	for (const char *at = text; (at = strstr(at, "ifname ")) != NULL; at++)
-		assert_true(strncmp(at, "ifname \"fn-v*\"", 15) == 0 || strncmp(at, "ifname != \"lo\" ip daddr 169.254.1.1 drop\n", 41) == 0);
+		assert_true(strstr(at, "ifname \"fn-v*\" ") == at || strstr(at, "ifname != \"lo\" ip daddr 169.254.1.1 drop\n") == at);
 }
 
 static void batches_may_be_repeated(void **state)
