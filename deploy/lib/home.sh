@@ -30,6 +30,8 @@ make_user() {
 # forget_home: after a purge; user and list go with the last installation.
 forget_home() {
 	local home rest=()
+	exec {homes_lock}>/run/lock/fn-up.lock
+	flock "$homes_lock"
 	[ -e "$HOMES" ] || return 0
 	while read -r home; do
 		[ "$home" = "$FN_HOME" ] || [ ! -e "$home/fn.conf" ] || rest+=("$home")

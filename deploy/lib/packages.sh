@@ -32,10 +32,13 @@ restore_services() {
 	fi
 }
 
-# disable_services PACKAGE…: what their maintainer scripts have enabled.
+# disable_services PACKAGE…: what their maintainer scripts have enabled. What prepares the machine itself stays as Debian wants it.
 disable_services() {
 	local package path name
 	for package; do
+		case $package in
+		procps | dbus* | systemd* | libpam-systemd | udev | kmod | init*) continue ;;
+		esac
 		for path in $(dpkg -L "$package" | grep -E '^(/usr)?/lib/systemd/system/[^/]*\.(service|socket|timer|path)$'); do
 			DPKG_MAINTSCRIPT_PACKAGE=$package deb-systemd-helper disable "${path##*/}" >/dev/null 2>&1 ||
 				warn "could not disable ${path##*/} of $package; run: systemctl disable ${path##*/}"
