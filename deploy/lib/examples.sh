@@ -13,13 +13,23 @@ compile_examples() {
 
 fnctl() { env FN_HOME="$FN_HOME" "$FN_HOME/bin/fnctl" "$@"; }
 
+# The examples are applied once: afterwards they are their user's.
 apply_examples() {
-	step "runtimes and examples: apply"
+	local name
+	step "runtimes: apply"
 	fnctl apply -f "$FN_HOME/runtimes" || fail "the runtimes were not taken" "see the lines above"
-	if $EXAMPLES_WANTED; then
+	$EXAMPLES_WANTED || return 0
+	if [ ! -e "$FN_HOME/examples-applied" ]; then
+		step "examples: apply"
 		fnctl apply -f "$EXAMPLES/environments.yaml" -f "$EXAMPLES/hello-static" -f "$EXAMPLES/webhook" -f "$EXAMPLES/counter" --wait ||
 			fail "the examples do not serve" "$(fnctl_command) get functions; $(fnctl_command) events"
+		touch "$FN_HOME/examples-applied"
+		return
 	fi
+	for name in hello webhook counter; do
+		! fnctl get "function/$name" >/dev/null 2>&1 || fnctl wait "function/$name" --timeout 60s ||
+			warn "$name does not serve; see: $(fnctl_command) describe function/$name"
+	done
 }
 
 # As a person would type it.

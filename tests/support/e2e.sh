@@ -1,0 +1,62 @@
+# A whole installation of its own for a story, made and removed with the shipped scripts. Sourced.
+# shellcheck shell=bash
+set -u
+TESTS=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
+TOP=$(dirname "$TESTS")
+. "$TESTS/support/tap.sh"
+. "$TESTS/support/instance.sh"
+
+# open_installation: takes an instance and a directory; everything goes at the end of the test, however it ends.
+open_installation() {
+	take_instance || exit 1
+	WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/e2e-$INSTANCE.XXXXXX")
+	FN_HOME=$(mktemp -d "/var/tmp/fn-$INSTANCE.XXXXXX")
+	chmod 755 "$WORK" "$FN_HOME"
+	export FN_HOME
+	trap close_installation EXIT
+	trap 'exit 1' INT TERM
+}
+
+close_installation() {
+	local status=$?
+	[ "$TAP_FAILED" -eq 0 ] && [ "$status" -eq 0 ] || show_logs
+	"$TOP/deploy/down" --purge >"$WORK/down.log" 2>&1 || { cat "$WORK/down.log" >&2; status=1; }
+	rm -rf "$FN_HOME" "$WORK"
+	exit "$status"
+}
+
+show_logs() {
+	local log
+	for log in "$FN_HOME"/log/{node,controller}/current; do
+		[ -e "$log" ] && { echo "# $log"; tail -n 25 "$log" | cut -c1-400 | sed 's/^/# /'; }
+	done >&2
+}
+
+# up OPTION…: deploy/up for this instance; the lock on its index is not inherited by what lives on.
+up() {
+	"$TOP/deploy/up" --instance "$INSTANCE" --api-port "$API_PORT" --registry-port "$REGISTRY_PORT" \
+		--gateway-port "$GATEWAY_PORT" --subnet "$SUBNET" --link-address "$LINK_ADDRESS" --uid-base "$UID_BASE" \
+		"$@" </dev/null {INSTANCE_LOCK}>&-
+}
+down() { "$TOP/deploy/down" "$@" {INSTANCE_LOCK}>&-; }
+census() { "$TOP/deploy/census"; }
+fnctl() { "$FN_HOME/bin/fnctl" "$@"; }
+
+# get HOST [PATH] [CURL-OPTION…]: the body, from the gateway; HOST is what stands before .fn.localhost.
+get() {
+	local host=$1 path=${2:-/}
+	shift $(($# > 1 ? 2 : 1))
+	curl -sS -m 30 "$@" "http://$host.fn.localhost:$GATEWAY_PORT$path"
+}
+status_of() { get "$@" -o /dev/null -w '%{http_code}'; }
+answers() { [[ $(get "$1" "$2" 2>/dev/null) == *"$3"* ]]; }
+
+# instance_pids FUNCTION: of the programs that run in its instances.
+instance_pids() {
+	local name
+	for name in $(fnctl get instances --no-headers -o json | jq -r --arg f "$1" '.items[] | select(.function == $f) | .name'); do
+		grep -lsE ":/$INSTANCE/.*$name" /proc/[0-9]*/cgroup | cut -d/ -f3
+	done
+}
+
+versions_of() { fnctl get "function/$1" -o json | jq -r '.status.latestVersion // .status.version'; }
