@@ -51,6 +51,7 @@ void registry_free(struct registry *r)
 {
 	if (!r)
 		return;
+	registry_free(r->second);
 	auth_release(r);
 	http_free(r->http);
 	for (char **host = r->token_hosts; *host; host++)

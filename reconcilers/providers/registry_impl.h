@@ -5,11 +5,17 @@
 #include "net/http.h"
 #include "reconcilers/providers/registry.h"
 
-enum { REGISTRY_TOKENS = 8, REGISTRY_ANSWER_MAX = 64 << 10 };
+enum { REGISTRY_TOKENS = 8, REGISTRY_SEEN = 256, REGISTRY_ANSWER_MAX = 64 << 10 };
 
 struct registry_token {
 	char *scope, *value;
 	int64_t expires_ms; /* monotonic */
+};
+
+/* A blob that the registry said a repository has: a base's layers are not asked for again with every push. */
+struct registry_seen {
+	struct digest what;   /* of repository and blob together */
+	int64_t until_ms;     /* monotonic */
 };
 
 struct registry {
@@ -20,6 +26,9 @@ struct registry {
 	bool basic;         /* send user and password; false once the registry asked for a token */
 	struct registry_token tokens[REGISTRY_TOKENS]; /* a ring: one for each scope used lately */
 	size_t next_token;
+	struct registry_seen seen[REGISTRY_SEEN]; /* a ring */
+	size_t next_seen;
+	struct registry *second; /* a second connection, for what is sent at the same time; NULL until needed */
 };
 
 /* A WWW-Authenticate value (RFC 9110, 11.6.1): its first challenge. */

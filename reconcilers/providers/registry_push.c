@@ -1,11 +1,13 @@
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "reconcilers/providers/oci.h"
 #include "reconcilers/providers/registry_impl.h"
 
 /* From this size on a look whether the registry has the blob is cheaper than sending it in vain. */
-enum { LOOK_FIRST = 1 << 20, MANIFEST_TRIES = 2 };
+enum { LOOK_FIRST = 1 << 20, MANIFEST_TRIES = 2, SEEN_MS = 10 * 60 * 1000 };
 
 struct push {
 	struct registry *r;
@@ -98,6 +100,28 @@ static void cancel_upload(struct push *p, const char *location)
 	(void)c; /* see above */
 }
 
+static struct digest seen_key(const struct push *p, const struct oci_blob *b)
+{
+	char text[DIGEST_TEXT];
+	return digest_of_str(arena_printf(p->a, "%s %s", p->repo, digest_text(&b->digest, text)));
+}
+
+static bool was_seen(const struct push *p, const struct oci_blob *b)
+{
+	struct digest key = seen_key(p, b);
+	int64_t now = clock_mono_ms();
+	for (size_t i = 0; i < REGISTRY_SEEN; i++)
+		if (p->r->seen[i].until_ms > now && digest_eq(&p->r->seen[i].what, &key))
+			return true;
+	return false;
+}
+
+static void note_seen(struct push *p, const struct oci_blob *b)
+{
+	p->r->seen[p->r->next_seen] = (struct registry_seen){ seen_key(p, b), clock_mono_ms() + SEEN_MS };
+	p->r->next_seen = (p->r->next_seen + 1) % REGISTRY_SEEN;
+}
+
 /* A mount from where the blob should be (the new repository itself for blobs of no other) both looks whether it is there and opens
  * the upload when it is not: one request where HEAD and POST would be two. Registries without mounts always open an upload. */
 static enum err_class push_blob(struct push *p, const struct oci_blob *b, bool look, struct err *e)
@@ -117,12 +141,62 @@ static enum err_class push_blob(struct push *p, const struct oci_blob *b, bool l
 	return send_blob(p, b, location, e);
 }
 
+static enum err_class push_layers(struct push *p, const struct oci_manifest *m, bool look, struct err *e)
+{
+	for (size_t i = 0; i < m->nlayers; i++) {
+		if (look && was_seen(p, &m->layers[i]))
+			continue;
+		enum err_class c = push_blob(p, &m->layers[i], look, e);
+		if (c)
+			return c;
+		note_seen(p, &m->layers[i]);
+	}
+	return OK;
+}
+
+/* The config goes beside the layers on a connection of its own: a registry on a disk syncs several files for each blob, and these
+ * waits overlap. */
+struct beside {
+	struct push push;
+	const struct oci_blob *blob;
+	bool look;
+	enum err_class class;
+	struct err err;
+};
+
+static void *push_beside(void *ctx)
+{
+	struct beside *b = ctx;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	AUTO_BUF struct buf answer = BUF_INIT(REGISTRY_ANSWER_MAX);
+	b->push.a = &a;
+	b->push.answer = &answer;
+	b->class = push_blob(&b->push, b->blob, b->look, &b->err);
+	return NULL;
+}
+
 static enum err_class push_blobs(struct push *p, const struct oci_manifest *m, bool look, struct err *e)
 {
-	enum err_class c = OK;
-	for (size_t i = 0; !c && i < m->nlayers; i++)
-		c = push_blob(p, &m->layers[i], look, e);
-	return c ? c : push_blob(p, &m->config, look, e);
+	struct registry *r = p->r;
+	const struct registry_opts again = { r->url, r->auth_file, r->call_ms, (const char *const *)r->token_hosts };
+	enum err_class c = r->second ? OK : registry_open(&again, &r->second, e);
+	if (c)
+		return c;
+	struct beside config = { .push = *p, .blob = &m->config, .look = look, .err = ERR_INIT };
+	config.push.r = r->second;
+	pthread_t thread;
+	int failed = pthread_create(&thread, NULL, push_beside, &config);
+	c = push_layers(p, m, look, e);
+	if (failed)
+		(void)push_beside(&config); /* no thread to be had: one after the other then */
+	else
+		(void)pthread_join(thread, NULL); /* cannot fail for a thread of ours */
+	if (!c && config.class) {
+		if (e)
+			*e = config.err;
+		return config.class;
+	}
+	return c;
 }
 
 /* *ret_unknown: the registry misses a blob that it said it has. */
@@ -161,8 +235,10 @@ static enum err_class push(struct push *p, const struct digest *d, struct err *e
 			c = put_manifest(p, d, &m, &bytes, &unknown, e);
 		if (!c)
 			break;
+		if (unknown)
+			memset(p->r->seen, 0, sizeof p->r->seen); /* a false "already there" */
 		if (unknown && try < MANIFEST_TRIES)
-			c = OK; /* a false "already there": send them all */
+			c = OK; /* send them all */
 	}
 	return c;
 }

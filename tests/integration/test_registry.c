@@ -487,6 +487,20 @@ static void pushes_that_work(void **state)
 	assert_true(requests_of(f, "bearer/x").bearer > 0);
 }
 
+static void a_base_is_not_asked_for_again(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	struct registry *r = client(f->fake, f->auth_file, CALL_MS);
+	struct digest base = make_image(f, "a base", NULL), one = make_image(f, "on it", &base), two = make_image(f, "on it, again", &base);
+	assert_int_equal(registry_push(r, "push/seen", "v1", "push/base", &one, &f->cache, &e), OK);
+	int before = requests_of(f, "push/seen").count;
+	assert_int_equal(before, 8); /* HEAD, three blobs of two requests, PUT */
+	assert_int_equal(registry_push(r, "push/seen", "v2", "push/base", &two, &f->cache, &e), OK);
+	assert_int_equal(requests_of(f, "push/seen").count - before, 6);
+	registry_free(r);
+}
+
 static void pushes_that_fail(void **state)
 {
 	struct fixture *f = *state;
@@ -548,6 +562,7 @@ int main(void)
 		T(a_spoilt_blob_is_dropped_not_pushed), T(wrong_credentials_are_denied_and_not_told),
 		T(the_credentials_file_is_read_at_each_use), T(nobody_there), T(names_that_are_not_repositories), T(heads_that_fail),
 		T(pulls_that_fail), T(a_docker_image_is_pulled_and_extended), T(a_head_without_digest_is_counted), T(pushes_that_work),
+		T(a_base_is_not_asked_for_again),
 		T(pushes_that_fail), T(credentials_stay_with_their_origin), T(what_the_cache_has_is_not_fetched),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
