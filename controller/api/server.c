@@ -29,10 +29,16 @@ static struct request *request_new(struct api *a, bool local, struct MHD_Connect
 	return r;
 }
 
-static void request_free(struct request *r)
+static void close_sink(struct request *r)
 {
 	if (r->sink_open)
 		r->route->sink->close(r);
+	r->sink_open = false;
+}
+
+static void request_free(struct request *r)
+{
+	close_sink(r);
 	pool_give(r->api->pool, r->store);
 	if (r->reply)
 		MHD_destroy_response(r->reply);
@@ -56,6 +62,7 @@ static void log_request(const struct request *r, const struct err *e)
 
 static enum MHD_Result send_reply(struct request *r, const struct err *e)
 {
+	close_sink(r); /* before the client hears that nothing is left of it */
 	if (e)
 		reply_error(r, e);
 	if (e && strcmp(e->reason, "MethodNotAllowed") == 0 && r->allow)
