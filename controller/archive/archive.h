@@ -15,6 +15,7 @@
  * meanwhile. DENIED SourceInvalid: it may not be read. Each names the entry. What was written to out is then worthless. */
 struct pack_opts {
 	const char *prefix;    /* "", "app" or "srv/app": every entry goes below it; its directories are written first */
+	bool rootfs;           /* the tree is a whole root (a base image): links may lead anywhere, sticky directories stay so */
 	bool ignore;           /* honour .fnignore files (gitignore rules) and leave out .git and .fnignore themselves */
 	uint64_t max_bytes;    /* of file content; 0: PACK_MAX_BYTES */
 	uint64_t max_entries;  /* 0: PACK_MAX_ENTRIES */

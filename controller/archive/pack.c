@@ -22,7 +22,7 @@ struct item {
 
 struct pack {
 	int root;
-	bool ignore;
+	bool ignore, rootfs;
 	uint64_t max_bytes, max_entries;
 	struct arena arena;
 	struct item *items;
@@ -65,7 +65,7 @@ static enum err_class add_link(struct pack *p, int dirfd, const char *name, stru
 	char to[SHOWN];
 	if (!utf8_valid(target))
 		return err_set(e, INVALID, R_SourceInvalid, "%s: the link's target is not UTF-8", shown(p));
-	if (link_climbs(p->path + p->skip, target) || link_leaves(p->root, p->path + p->skip))
+	if (!p->rootfs && (link_climbs(p->path + p->skip, target) || link_leaves(p->root, p->path + p->skip)))
 		return err_set(e, INVALID, R_ArchiveEscape, "%s: the link leads out of the directory, to %s", shown(p),
 			       entry_shown(target, to));
 	return add_item(p, S_IFLNK | 0777, 0, arena_strdup(&p->arena, target), e);
@@ -73,10 +73,10 @@ static enum err_class add_link(struct pack *p, int dirfd, const char *name, stru
 
 static enum err_class walk(struct pack *p, int fd, size_t len, unsigned depth, const struct ignore *up, struct err *e);
 
-static enum err_class add_dir(struct pack *p, int dirfd, const char *name, size_t len, unsigned depth,
+static enum err_class add_dir(struct pack *p, int dirfd, const char *name, mode_t mode, size_t len, unsigned depth,
 			      const struct ignore *ig, struct err *e)
 {
-	enum err_class c = add_item(p, S_IFDIR | 0755, 0, NULL, e);
+	enum err_class c = add_item(p, S_IFDIR | mode, 0, NULL, e);
 	if (c)
 		return c;
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -99,7 +99,7 @@ static enum err_class visit(struct pack *p, int dirfd, const char *name, size_t 
 	if (depth > PACK_MAX_DEPTH)
 		return err_set(e, INVALID, R_TooLarge, "%s is nested deeper than %d directories", shown(p), PACK_MAX_DEPTH);
 	if (S_ISDIR(st.st_mode))
-		return add_dir(p, dirfd, name, len, depth, ig, e);
+		return add_dir(p, dirfd, name, p->rootfs && (st.st_mode & S_ISVTX) ? 01777 : 0755, len, depth, ig, e);
 	if (S_ISREG(st.st_mode))
 		return add_item(p, S_IFREG | (st.st_mode & S_IXUSR ? 0755 : 0644), (uint64_t)st.st_size, NULL, e);
 	if (S_ISLNK(st.st_mode))
@@ -239,7 +239,7 @@ static enum err_class write_items(const struct pack *p, struct tar_out *t, struc
 
 enum err_class archive_pack(int dirfd, const struct pack_opts *o, int out, struct packed *ret, struct err *e)
 {
-	AUTO_PACK struct pack p = {.root = dirfd, .ignore = o->ignore, .arena = ARENA_INIT};
+	AUTO_PACK struct pack p = {.root = dirfd, .ignore = o->ignore, .rootfs = o->rootfs, .arena = ARENA_INIT};
 	p.max_bytes = o->max_bytes ? o->max_bytes : PACK_MAX_BYTES;
 	p.max_entries = o->max_entries ? o->max_entries : PACK_MAX_ENTRIES;
 	enum err_class c = add_prefix(&p, o->prefix ? o->prefix : "", e);

@@ -22,7 +22,7 @@ struct args {
 	const char *const *command; /* NULL: none */
 };
 
-static const char usage[] = "usage: push-base --name REPO --tag TAG DIR [--env NAME=value]... [-- COMMAND...]\n";
+static const char usage[] = "usage: push-base --name REPO --tag TAG DIR [--env NAME=value]... [--home DIR] [-- COMMAND...]\n";
 
 static bool parse(int argc, char **argv, struct args *a)
 {
@@ -33,7 +33,9 @@ static bool parse(int argc, char **argv, struct args *a)
 			a->command = more ? (const char *const *)&argv[i + 1] : NULL;
 			break;
 		}
-		if (strcmp(argv[i], "--name") == 0 && more)
+		if (strcmp(argv[i], "--home") == 0 && more)
+			i++; /* conf was read from there */
+		else if (strcmp(argv[i], "--name") == 0 && more)
 			a->name = argv[++i];
 		else if (strcmp(argv[i], "--tag") == 0 && more)
 			a->tag = argv[++i];
@@ -79,7 +81,7 @@ static enum err_class pack(const struct cache *cache, const char *dir, struct pa
 	AUTO_CLOSE int out = open(tmp, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (out < 0)
 		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "temporary file in %s", tmp);
-	const struct pack_opts opts = { .prefix = "", .max_bytes = BASE_BYTES, .max_entries = BASE_ENTRIES };
+	const struct pack_opts opts = { .prefix = "", .rootfs = true, .max_bytes = BASE_BYTES, .max_entries = BASE_ENTRIES };
 	enum err_class c = archive_pack(from, &opts, out, ret, e);
 	if (c)
 		return err_wrap(e, "pack %s", dir), c;
@@ -142,5 +144,5 @@ int base_image_main(const struct conf *conf, int argc, char **argv)
 		log_err(LOG_ERROR, "push-base failed", &e, "name", args.name, "tag", args.tag, NULL);
 		return 1;
 	}
-	return printf("%s\n", digest_text(&image, text)) > 0 && fflush(stdout) == 0 ? 0 : 1;
+	return printf("%s@%s\n", args.name, digest_text(&image, text)) > 0 && fflush(stdout) == 0 ? 0 : 1;
 }

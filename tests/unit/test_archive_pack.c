@@ -309,6 +309,18 @@ static void links_that_leave_are_refused(void **state)
 	assert_int_equal(pack(f, f->src, &o, "fine").entries, 3);
 	put(f->src, "d/over", S_IFLNK, "up/../out"); /* within by its text, outside through d/up */
 	refused(f, &o, INVALID, "ArchiveEscape", "d/over");
+	put(f->src, "etc/localtime", S_IFLNK, "/usr/share/zoneinfo/Etc/UTC");
+	put(f->src, "tmp/", 0, "");
+	assert_int_equal(fchmodat(f->src, "tmp", 01777, 0), 0);
+	struct pack_opts root = {.prefix = "", .rootfs = true};
+	(void)pack(f, f->src, &root, "base");
+	tar_lists(f, "base",
+		  "drwxr-xr-x 0/0               0 1970-01-01 00:00:00 d/\n"
+		  "lrwxrwxrwx 0/0               0 1970-01-01 00:00:00 d/over -> up/../out\n"
+		  "lrwxrwxrwx 0/0               0 1970-01-01 00:00:00 d/up -> ..\n"
+		  "drwxr-xr-x 0/0               0 1970-01-01 00:00:00 etc/\n"
+		  "lrwxrwxrwx 0/0               0 1970-01-01 00:00:00 etc/localtime -> /usr/share/zoneinfo/Etc/UTC\n"
+		  "drwxrwxrwt 0/0               0 1970-01-01 00:00:00 tmp/\n");
 }
 
 static void limits_are_kept(void **state)
