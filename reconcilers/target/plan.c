@@ -72,13 +72,12 @@ static void plan_removal(struct planning *k)
 		if (w->seen[i].state != INST_STOPPING)
 			names[n++] = w->seen[i].name;
 	add_stop(k, names, n, DRAIN_MS);
-	if (!w->route && w->nseen == 0) {
-		if (w->exists)
-			(void)plan_add(k->p, k->a, STEP_REMOVE_TARGET, w->subject, 0);
-		else
-			settle(k->p, VERDICT_STEADY, R_None, "");
-	}
-	wake_at(k->p, k->now + DRAIN_MS);
+	if (w->route || w->nseen > 0)
+		wake_at(k->p, k->now + DRAIN_MS);
+	else if (w->exists)
+		(void)plan_add(k->p, k->a, STEP_REMOVE_TARGET, w->subject, 0);
+	else
+		settle(k->p, VERDICT_STEADY, R_None, "");
 }
 
 /* ---- instances ---- */
@@ -120,15 +119,19 @@ static void add_starts(struct planning *k, const struct target_release *r)
 	}
 }
 
-/* Failed instances of a release that must run (it serves) are cleared away, so that they start anew. */
+/* Failed instances of a release that must run (it serves) are cleared away after a while, so that they start anew but do not spin. */
 static void add_clear_failed(struct planning *k, const struct target_release *r)
 {
 	const char **names = name_list(k->a, (size_t)k->w->instances);
 	int64_t n = 0;
 	for (int64_t slot = 0; slot < k->w->instances; slot++) {
 		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
-		if (i && i->state == INST_FAILED)
+		if (!i || i->state != INST_FAILED)
+			continue;
+		if (k->now - i->since_ms >= START_GRACE_MS)
 			names[n++] = i->name;
+		else
+			wake_at(k->p, i->since_ms + START_GRACE_MS);
 	}
 	add_stop(k, names, n, 0);
 }
@@ -282,11 +285,7 @@ static void plan_heal(struct planning *k, enum readiness r, const struct instanc
 	for (size_t i = 0; i < w->nseen; i++)
 		if (belongs_to(k, &w->seen[i], &w->wanted) && w->seen[i].state == INST_BACKOFF)
 			settle(k->p, VERDICT_WAIT, R_CrashLoop, w->seen[i].message);
-	/* A failed instance of a serving release is tried again only at the next timed look, so that it does not spin. */
-	if (r == FAILED && k->now - failed->since_ms >= START_GRACE_MS)
-		add_clear_failed(k, &w->wanted);
-	else if (r == FAILED)
-		wake_at(k->p, failed->since_ms + START_GRACE_MS);
+	add_clear_failed(k, &w->wanted);
 	add_starts(k, &w->wanted);
 	if (route_names(k, &w->wanted)[0])
 		add_route(k, &w->wanted);

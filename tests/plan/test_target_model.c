@@ -1,0 +1,351 @@
+/* The target's planner against a model of the world, by exhaustion: from every state, with every outcome of starting, and with any one step lost or done
+ * twice, the plans lead to rest; on the way what serves is never stopped; at rest the next plan is empty. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "reconcilers/target/target.h"
+
+enum { RELEASES = 3, SLOTS = 2, NOW = 100000000, MAX_PASSES = 40 };
+
+static const char *const ids[RELEASES] = {"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb",
+					  "cccccccc-cccc-4ccc-8ccc-cccccccccccc"};
+static const char *const host_list[] = {"hello.dev.fn.localhost", NULL};
+
+enum { ABSENT = -1, NONE = -1 };
+
+/* The outside and the row, as small numbers. Release 2 is the wanted one when something is wanted. */
+struct model {
+	bool bound, minted, exists;
+	int want_version;
+	int active, routed, previous, failed, route; /* index of a release or NONE */
+	int state[RELEASES][SLOTS];                  /* enum instance_state or ABSENT */
+	unsigned route_slots;                        /* which instances the route names */
+	int instances;
+	bool starts_fail;                            /* how starting ends */
+	int64_t now, routed_at;
+};
+
+struct view {
+	struct target_world w;
+	struct instance seen[RELEASES * SLOTS];
+	struct route route;
+	const char *names[SLOTS + 1];
+};
+
+static struct target_release release(int i)
+{
+	if (i == NONE)
+		return (struct target_release){.id = NULL};
+	return (struct target_release){.id = ids[i], .version = i + 1, .n = i + 1, .deployment_id = ids[i], .image = "", .repository = "", .timeout_ms = 30000};
+}
+
+static void see_instances(const struct model *m, struct arena *a, struct view *v)
+{
+	for (int r = 0; r < RELEASES; r++)
+		for (int s = 0; s < SLOTS; s++)
+			if (m->state[r][s] != ABSENT)
+				v->seen[v->w.nseen++] = (struct instance){.name = instance_name(a, ids[r], s), .key = "", .release = ids[r],
+									  .state = (enum instance_state)m->state[r][s], .address = "", .reason = "Exited",
+									  .message = "it ended", .since_ms = NOW};
+	v->w.seen = v->seen;
+}
+
+static void see_route(const struct model *m, struct arena *a, struct view *v)
+{
+	if (m->route == NONE)
+		return;
+	size_t n = 0;
+	for (int s = 0; s < SLOTS; s++)
+		if (m->route_slots & 1U << s)
+			v->names[n++] = instance_name(a, ids[m->route], s);
+	v->route = (struct route){.key = "", .release = ids[m->route], .hosts = host_list, .instances = v->names, .timeout_ms = 30000, .loaded = true};
+	v->w.route = &v->route;
+}
+
+static void see(const struct model *m, struct arena *a, struct view *v)
+{
+	*v = (struct view){.w = {
+		.subject = "hello in dev", .declared = true, .environment_declared = true, .binding = m->bound ? "follow" : NULL,
+		.unresolved_message = "", .wanted = release(2), .instances = m->instances, .hosts = host_list, .exists = m->exists, .mode = "follow",
+		.want_version = m->want_version, .active = release(m->active), .routed = release(m->routed), .previous = release(m->previous),
+		.failed = m->failed == NONE ? NULL : ids[m->failed], .failed_reason = R_Exited, .failed_message = "it ended",
+		.routed_at_ms = m->routed_at, .health_deadline_ms = 30000,
+	}};
+	if (!m->minted)
+		v->w.wanted.id = NULL;
+	see_instances(m, a, v);
+	see_route(m, a, v);
+}
+
+static int index_of(const char *id)
+{
+	for (int i = 0; i < RELEASES; i++)
+		if (id && strcmp(ids[i], id) == 0)
+			return i;
+	return NONE;
+}
+
+static void find(const char *name, int *r, int *s)
+{
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	for (*r = 0; *r < RELEASES; (*r)++)
+		for (*s = 0; *s < SLOTS; (*s)++)
+			if (strcmp(instance_name(&a, ids[*r], *s), name) == 0)
+				return;
+	fail_msg("a step names %s, which is no instance", name);
+}
+
+static bool serves(const struct model *m, int r)
+{
+	for (int s = 0; s < m->instances; s++)
+		if (m->state[r][s] == INST_READY)
+			return true;
+	return m->instances == 0;
+}
+
+static void stop(struct model *m, const struct step *st)
+{
+	for (size_t i = 0; st->names[i]; i++) {
+		int r, s;
+		find(st->names[i], &r, &s);
+		bool needed = m->bound && m->route == r && s < m->instances && m->state[r][s] == INST_READY;
+		assert_false(needed); /* what the route leads to is never stopped */
+		m->state[r][s] = ABSENT;
+	}
+}
+
+static void route(struct model *m, const struct step *st)
+{
+	int r = index_of(st->id);
+	assert_true(r != NONE);
+	if (r != m->routed)
+		for (int s = 0; s < m->instances; s++)
+			assert_int_equal(m->state[r][s], INST_READY); /* a new release is routed when all of it is ready */
+	assert_true(serves(m, r) || r == m->routed);
+	if (r != m->routed)
+		assert_int_equal(m->active, r); /* the intent was committed before */
+	m->route = r;
+	m->route_slots = 0;
+	for (size_t i = 0; st->names[i]; i++) {
+		int of, slot;
+		find(st->names[i], &of, &slot);
+		assert_int_equal(of, r);
+		m->route_slots |= 1U << slot;
+	}
+}
+
+static void apply(struct model *m, const struct step *st)
+{
+	switch ((int)st->kind) {
+	case STEP_WANT: m->exists = true; m->want_version = (int)st->number; break;
+	case STEP_MINT_RELEASE: m->minted = true; break;
+	case STEP_FORGIVE: m->failed = NONE; break;
+	case STEP_FETCH_IMAGE: break;
+	case STEP_START_INSTANCE: {
+		int *state = &m->state[index_of(st->id)][st->number];
+		if (*state == ABSENT)
+			*state = INST_STARTING;
+		break;
+	}
+	case STEP_ACTIVATE: m->active = index_of(st->id); break;
+	case STEP_ROUTE: route(m, st); break;
+	case STEP_ACKNOWLEDGE:
+		assert_int_equal(m->route, index_of(st->id)); /* only what the gateway has is recorded */
+		if (m->routed != index_of(st->id)) {
+			m->previous = m->routed;
+			m->routed = index_of(st->id);
+			m->routed_at = m->now;
+		}
+		break;
+	case STEP_FAIL_RELEASE: m->failed = index_of(st->id); break;
+	case STEP_STOP_INSTANCES: stop(m, st); break;
+	case STEP_UNROUTE: assert_false(m->bound); m->route = NONE; break;
+	case STEP_REMOVE_TARGET: m->exists = false; m->active = m->routed = m->previous = m->failed = NONE; break;
+	default: fail_msg("a target's plan has step %s", step_name(st->kind));
+	}
+}
+
+static void let_time_pass(struct model *m)
+{
+	m->now += 1000;
+	for (int r = 0; r < RELEASES; r++)
+		for (int s = 0; s < SLOTS; s++)
+			if (m->state[r][s] == INST_STARTING) {
+				bool fails = m->starts_fail && r == 2 && m->routed != 2;
+				m->state[r][s] = fails ? INST_FAILED : INST_READY;
+			} else if (m->state[r][s] == INST_BACKOFF || m->state[r][s] == INST_UNHEALTHY) {
+				m->state[r][s] = INST_READY;
+			} else if (m->state[r][s] == INST_STOPPING) {
+				m->state[r][s] = ABSENT;
+			}
+}
+
+static void tell_restless(const struct model *m, const struct plan *p, struct arena *a)
+{
+	for (size_t i = 0; i < p->nsteps; i++)
+		print_error("next: %s\n", step_sentence(&p->steps[i], a));
+	fail_msg("no rest: bound %d minted %d routed %d route %d active %d failed %d instances %d states %d,%d %d,%d", m->bound, m->minted, m->routed,
+		 m->route, m->active, m->failed, m->instances, m->state[0][0], m->state[0][1], m->state[2][0], m->state[2][1]);
+}
+
+/* Passes until nothing changes any more; the step numbered `disturb` in the whole run is lost (mode 0) or done twice (mode 1). */
+static void run_to_rest(struct model *m, int disturb, int mode, int *ret_steps)
+{
+	int done = 0;
+	for (int pass = 0; pass < MAX_PASSES; pass++) {
+		AUTO_ARENA struct arena a = ARENA_INIT;
+		struct view v;
+		struct plan p;
+		bool served = m->bound && m->route != NONE && serves(m, m->route);
+		see(m, &a, &v);
+		target_plan(&v.w, m->now, &a, &p);
+		assert_true((p.verdict == VERDICT_ACT) == (p.nsteps > 0));
+		bool lost = false;
+		for (size_t i = 0; i < p.nsteps && !lost; i++, done++) {
+			lost = done == disturb && mode == 0;
+			if (!lost)
+				apply(m, &p.steps[i]);
+			if (done == disturb && mode == 1)
+				apply(m, &p.steps[i]);
+			if (served)
+				assert_true(m->route != NONE && serves(m, m->route));
+		}
+		if (p.nsteps == 0) {
+			struct model before = *m;
+			let_time_pass(m);
+			if (memcmp(before.state, m->state, sizeof m->state) == 0) {
+				if (p.wake_ms <= before.now)
+					break;
+				m->now = p.wake_ms;
+			}
+		}
+		if (pass + 1 == MAX_PASSES)
+			tell_restless(m, &p, &a);
+	}
+	*ret_steps = done;
+}
+
+static void check_rest(const struct model *m, bool could_fail)
+{
+	if (!m->bound) {
+		assert_int_equal(m->route, NONE);
+		assert_false(m->exists);
+		return;
+	}
+	bool gave_up = could_fail && m->failed == 2;
+	if (gave_up) {
+		assert_true(m->routed != 2);
+		return;
+	}
+	assert_int_equal(m->routed, 2);
+	assert_int_equal(m->active, 2);
+	assert_int_equal(m->route, 2);
+	for (int s = 0; s < m->instances; s++)
+		assert_int_equal(m->state[2][s], INST_READY);
+}
+
+/* Whether giving the wanted release up is a right end of this start. */
+static bool may_give_up(const struct model *start)
+{
+	return start->starts_fail || start->failed == 2 || (start->routed != 2 && start->state[2][0] == INST_FAILED);
+}
+
+static void try_all_disturbances(const struct model *start)
+{
+	int steps, ignored;
+	struct model m = *start;
+	run_to_rest(&m, -1, 0, &steps);
+	check_rest(&m, may_give_up(start));
+	for (int disturb = 0; disturb < steps; disturb++)
+		for (int mode = 0; mode < 2; mode++) {
+			m = *start;
+			run_to_rest(&m, disturb, mode, &ignored);
+			check_rest(&m, may_give_up(start));
+		}
+}
+
+static const int states[] = {ABSENT, INST_STARTING, INST_READY, INST_UNHEALTHY, INST_BACKOFF, INST_FAILED, INST_STOPPING};
+
+/* Every pointer combination that the store can hold x every state of two releases' first instances x bound, minted, failing. */
+static void every_state_comes_to_rest(void **unused)
+{
+	(void)unused;
+	size_t tried = 0;
+	for (int routed = -1; routed < RELEASES; routed++)
+		for (int route_to = -1; route_to <= 1; route_to++)
+			for (size_t s0 = 0; s0 < ARRAY_LEN(states); s0++)
+				for (size_t s2 = 0; s2 < ARRAY_LEN(states); s2++)
+					for (int bits = 0; bits < 64; bits++) {
+						struct model m = {
+							.bound = bits & 1, .minted = (bits & 2) || routed == 2, .starts_fail = bits & 4,
+							.failed = (bits & 8) && routed != 2 ? 2 : NONE, .instances = bits & 16 ? 2 : 1,
+							.exists = true, .want_version = bits & 32 ? 3 : 1, .active = routed, .routed = routed,
+							.previous = routed == 0 ? 1 : 0, .route = route_to == 0 ? NONE : routed, .route_slots = 1, .now = NOW, .routed_at = NOW - 5000,
+						};
+						if (routed == NONE)
+							m.previous = NONE;
+						memset(m.state, 0xff, sizeof m.state); /* ABSENT everywhere */
+						m.state[0][0] = states[s0];
+						m.state[2][0] = m.minted ? states[s2] : ABSENT;
+						if (route_to == 1 && routed != NONE)
+							m.active = 2; /* died between the commit and the switch */
+						try_all_disturbances(&m);
+						tried++;
+					}
+	assert_true(tried > 30000);
+}
+
+/* A -> B -> A: going back to what ran before ends where it began, without a new start while it is warm. */
+static void back_to_the_warm_release(void **unused)
+{
+	(void)unused;
+	struct model m = {.bound = true, .minted = true, .exists = true, .want_version = 3, .active = 0, .routed = 0, .previous = 2, .failed = NONE,
+			  .route = 0, .route_slots = 1, .instances = 1, .now = NOW, .routed_at = NOW - 1000};
+	memset(m.state, 0xff, sizeof m.state);
+	m.state[0][0] = m.state[2][0] = INST_READY;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct view v;
+	struct plan p;
+	see(&m, &a, &v);
+	target_plan(&v.w, m.now, &a, &p);
+	assert_int_equal(p.nsteps, 3);
+	assert_int_equal(p.steps[0].kind, STEP_ACTIVATE);
+	assert_int_equal(p.steps[1].kind, STEP_ROUTE);
+	assert_int_equal(p.steps[2].kind, STEP_ACKNOWLEDGE);
+}
+
+static void the_previous_release_is_warm_and_then_stopped(void **unused)
+{
+	(void)unused;
+	struct model m = {.bound = true, .minted = true, .exists = true, .want_version = 3, .active = 2, .routed = 2, .previous = 0, .failed = NONE,
+			  .route = 2, .route_slots = 1, .instances = 1, .now = NOW, .routed_at = NOW - WARM_MS + 1};
+	memset(m.state, 0xff, sizeof m.state);
+	m.state[0][0] = m.state[2][0] = INST_READY;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct view v;
+	struct plan p;
+	see(&m, &a, &v);
+	target_plan(&v.w, m.now, &a, &p);
+	assert_int_equal(p.verdict, VERDICT_STEADY);
+	assert_int_equal(p.status, R_Serving);
+	assert_int_equal(p.wake_ms, m.routed_at + WARM_MS);
+	target_plan(&v.w, m.routed_at + WARM_MS, &a, &p);
+	assert_int_equal(p.nsteps, 1);
+	assert_int_equal(p.steps[0].kind, STEP_STOP_INSTANCES);
+	assert_int_equal(p.steps[0].drain_ms, DRAIN_MS);
+	assert_string_equal(p.steps[0].names[0], "aaaaaaaaaaaa-0");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_state_comes_to_rest),
+		cmocka_unit_test(back_to_the_warm_release),
+		cmocka_unit_test(the_previous_release_is_warm_and_then_stopped),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
