@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 enum {
 	CONNECT_MS = 5000,
@@ -257,13 +258,26 @@ static enum err_class prepare(struct pg *p, const char *sql, char name[NAME_LEN]
 	return OK;
 }
 
+/* A message cut in the middle of a character must not keep what it tells from being recorded. */
+static const char *well_formed(const char *s, struct arena *a)
+{
+	if (!s || utf8_valid(s))
+		return s;
+	AUTO_FREE char *clean = utf8_clean(s);
+	return arena_strdup(a, clean);
+}
+
 static enum err_class execute(struct pg *p, const char *sql, int n, const char *const *params, struct pg_result *ret, struct err *e)
 {
 	char name[NAME_LEN];
 	enum err_class r = prepare(p, sql, name, e);
 	if (r)
 		return r;
-	return answer(p, PQsendQueryPrepared(p->c, name, n, params, NULL, NULL, 0), p->statement_ms, ret, e);
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	const char **clean = arena_array(&a, (size_t)n, sizeof *clean);
+	for (int i = 0; i < n; i++)
+		clean[i] = well_formed(params[i], &a);
+	return answer(p, PQsendQueryPrepared(p->c, name, n, clean, NULL, NULL, 0), p->statement_ms, ret, e);
 }
 
 enum err_class pg_query(struct pg *p, const char *sql, int n, const char *const *params, struct pg_result *ret, struct err *e)

@@ -28,7 +28,7 @@ int64_t pg_int(const struct pg_result *r, size_t row, int column, int64_t null);
 bool pg_bool(const struct pg_result *r, size_t row, int column);
 
 /* Runs one statement with text parameters ($1 …; NULL is SQL NULL); prepared once per connection by its address, so sql must be one of the
- * q_ strings. */
+ * q_ strings. Bytes that are not UTF-8 are sent as "?". */
 enum err_class pg_query(struct pg *p, const char *sql, int n, const char *const *params, struct pg_result *ret /* or NULL */, struct err *e) MUST_USE;
 
 /* The one place where SQLSTATE becomes a class: 40*, 23503, 23505, 23001 CONFLICT; 08*, 57*, 53*, 58*, 25006, 25P03 TRANSIENT (53100

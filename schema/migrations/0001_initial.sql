@@ -46,7 +46,7 @@ CREATE INDEX manifests_pins ON manifests (project, (spec->>'function'), (spec->>
 -- Everybody's project, owned by nobody: the first to apply it owns it.
 INSERT INTO projects (name) VALUES ('default');
 INSERT INTO manifests (kind, project, name, spec, spec_hash, owner, source)
-VALUES ('project', 'default', 'default', '{"defaultEnvironment": "dev"}', '', '', 'installation');
+VALUES ('project', 'default', 'default', '{"defaultEnvironment": "dev", "description": ""}', '', '', 'installation');
 
 CREATE TABLE environments (
 	project   text NOT NULL REFERENCES projects(name),

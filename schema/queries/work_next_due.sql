@@ -1,2 +1,2 @@
-SELECT ceil(extract(epoch FROM greatest(min(greatest(due_at, lease_until)) - clock_timestamp(), interval '0')) * 1000)::bigint
-FROM work WHERE seq <> done_seq
+SELECT CASE WHEN due <= clock_timestamp() THEN 0 ELSE ceil(extract(epoch FROM due - clock_timestamp()) * 1000)::bigint END
+FROM (SELECT min(greatest(due_at, lease_until)) AS due FROM work WHERE seq <> done_seq) AS next
