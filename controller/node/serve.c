@@ -17,7 +17,7 @@
 #include "base/fs.h"
 #include "base/log.h"
 #include "node/fnode.h"
-#include "node/seccomp.h"
+#include "node/syscalls.h"
 
 #define PROFILE "/usr/share/containers/seccomp.json"
 #define RUN_OPTIONS "mode=0700,size=512m"
@@ -153,7 +153,7 @@ static enum err_class open_runtime(struct fnode *n, struct err *e)
 	const struct conf *c = &n->conf;
 	struct arena *a = &n->arena;
 	const struct runtime_dirs dirs = {conf_path(c, a, RUN_RUNTIME), conf_path(c, a, RUN_EXITS), conf_path(c, a, RUN_PROBE)};
-	enum err_class class = seccomp_load(PROFILE, &n->seccomp, e);
+	enum err_class class = syscalls_load(PROFILE, &n->seccomp, e);
 	if (!class)
 		class = runtime_open(n->loop, &dirs, c->cgroup_parent, n->seccomp, on_exit_status, n, &n->runtime, e);
 	if (!class)

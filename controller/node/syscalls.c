@@ -1,4 +1,4 @@
-#include "node/seccomp.h"
+#include "node/syscalls.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,16 +25,16 @@ enum { EPERM_RET = 1, EAFNOSUPPORT_RET = 97, TYPE_MASK = 0xf };
 /* CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET */
 #define NEW_NAMESPACES 0x7e020000
 
-enum err_class seccomp_machine(struct seccomp_machine *ret, struct err *e)
+enum err_class syscalls_machine(struct syscalls_machine *ret, struct err *e)
 {
 	struct utsname u;
 	if (uname(&u) != 0)
 		return err_errno(e, errno, INVALID, R_Internal, "uname");
-	struct seccomp_machine m = {0};
+	struct syscalls_machine m = {0};
 	if (strcmp(u.machine, "x86_64") == 0)
-		m = (struct seccomp_machine){"amd64", "SCMP_ARCH_X86_64", 0, 0};
+		m = (struct syscalls_machine){"amd64", "SCMP_ARCH_X86_64", 0, 0};
 	else if (strcmp(u.machine, "aarch64") == 0)
-		m = (struct seccomp_machine){"arm64", "SCMP_ARCH_AARCH64", 0, 0};
+		m = (struct syscalls_machine){"arm64", "SCMP_ARCH_AARCH64", 0, 0};
 	else
 		return err_set(e, INVALID, R_Internal, "no seccomp profile for %s", u.machine);
 	char *end;
@@ -54,7 +54,7 @@ static bool lists(const json_t *array, const char *s)
 	return false;
 }
 
-static bool kernel_at_least(const char *want, const struct seccomp_machine *m)
+static bool kernel_at_least(const char *want, const struct syscalls_machine *m)
 {
 	char *end;
 	long major = strtol(want, &end, 10);
@@ -63,7 +63,7 @@ static bool kernel_at_least(const char *want, const struct seccomp_machine *m)
 }
 
 /* Does a rule hold for a process without capabilities on this machine? */
-static bool applies(const json_t *rule, const struct seccomp_machine *m)
+static bool applies(const json_t *rule, const struct syscalls_machine *m)
 {
 	const json_t *in = json_object_get(rule, "includes"), *ex = json_object_get(rule, "excludes");
 	const char *min = json_str_or(in, "minKernel", NULL), *not_from = json_str_or(ex, "minKernel", NULL);
@@ -163,7 +163,7 @@ static void take_rule(const json_t *from, json_t *allowed, json_t *out)
 					      json_array_size(args) ? json_deep_copy(args) : NULL));
 }
 
-enum err_class seccomp_convert(const json_t *profile, const struct seccomp_machine *m, json_t **ret, struct err *e)
+enum err_class syscalls_convert(const json_t *profile, const struct syscalls_machine *m, json_t **ret, struct err *e)
 {
 	const json_t *rules = json_object_get(profile, "syscalls");
 	const char *action = json_str_or(profile, "defaultAction", "");
@@ -183,17 +183,17 @@ enum err_class seccomp_convert(const json_t *profile, const struct seccomp_machi
 	return OK;
 }
 
-enum err_class seccomp_load(const char *path, json_t **ret, struct err *e)
+enum err_class syscalls_load(const char *path, json_t **ret, struct err *e)
 {
 	AUTO_BUF struct buf text = BUF_INIT(1 << 20);
 	AUTO_JSON json_t *profile = NULL;
-	struct seccomp_machine m;
+	struct syscalls_machine m;
 	enum err_class c = fs_read(path, &text, e);
 	if (!c)
 		c = json_parse(buf_str(&text), text.len, &profile, e);
 	if (!c)
-		c = seccomp_machine(&m, e);
+		c = syscalls_machine(&m, e);
 	if (!c)
-		c = seccomp_convert(profile, &m, ret, e);
+		c = syscalls_convert(profile, &m, ret, e);
 	return c ? err_wrap(e, "%s", path) : OK;
 }
