@@ -1,5 +1,7 @@
 # build/fn-controller, build/fn-node, build/fnctl. `make CC=clang`, `make SAN=1` (ASan + UBSan, in build/san).
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
 SAN     ?=
 # V=1 shows the commands.
 V       ?=
@@ -66,7 +68,8 @@ TESTS   := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c test
 tests: $(TESTS)
 $(B)/tests/%: tests/%.c $(B)/libfn.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka
+	$(if $(V),,@echo "  LD $@")
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 
 check: ; ./tests/run
