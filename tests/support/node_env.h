@@ -121,6 +121,7 @@ static inline pid_t env_start(const char *path, env_body *body, void *arg)
 	if (pid)
 		return pid;
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failed check here ends the child, not jumps into the parent's tests */
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	if (path && (fd < 0 || setns(fd, CLONE_NEWNET) != 0))
 		_exit(99);
@@ -140,6 +141,16 @@ static inline void env_stop(pid_t pid)
 {
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
+}
+
+/* Ends what a failed test left running. */
+static inline void env_stop_all(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "re");
+	assert_non_null(f);
+	for (int pid; fscanf(f, "%d", &pid) == 1;)
+		env_stop(pid);
+	(void)fclose(f);
 }
 
 static inline struct sockaddr_in env_addr(const char *ip, int port)
