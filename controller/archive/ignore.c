@@ -15,7 +15,7 @@ struct rule {
 	size_t len;
 	bool negated, dir_only;
 	bool any_depth; /* no slash in it: compared with the name alone */
-	bool literal;   /* nothing special in it */
+	size_t literal; /* how much of it has nothing special */
 };
 
 struct ignore {
@@ -59,7 +59,7 @@ static void add_rule(struct ignore *ig, char *line, struct arena *a)
 	if (len == 0)
 		return;
 	struct rule *r = arena_push(a, (void **)&ig->rules, &ig->n, &ig->cap, sizeof *r);
-	*r = (struct rule){line, len, negated, dir_only, any_depth, strpbrk(line, "*?[\\") == NULL};
+	*r = (struct rule){line, len, negated, dir_only, any_depth, strcspn(line, "*?[\\")};
 }
 
 const struct ignore *ignore_parse(char *text, size_t dir_len, const struct ignore *up, struct arena *a)
@@ -115,13 +115,19 @@ static bool rule_matches(const struct rule *r, const char *rel)
 {
 	const char *slash = r->any_depth ? strrchr(rel, '/') : NULL;
 	const char *text = slash ? slash + 1 : rel;
-	if (r->literal)
-		return strcmp(r->pattern, text) == 0;
+	if (strncmp(r->pattern, text, r->literal) != 0)
+		return false;
+	if (r->literal == r->len)
+		return text[r->len] == '\0';
 	if (r->any_depth && r->pattern[0] == '*' && strpbrk(r->pattern + 1, "*?[\\") == NULL) { /* "*.o", the usual one */
 		size_t n = strlen(text);
 		return n >= r->len - 1 && strcmp(text + n - (r->len - 1), r->pattern + 1) == 0;
 	}
-	return ignore_glob(r->pattern, text, !r->any_depth);
+	if (r->any_depth)
+		return ignore_glob(r->pattern, text, false);
+	/* Without the plain part, as git does it, which shows: in "doc**" + "/a" the stars then begin the pattern, and so
+	 * stand for directories. */
+	return ignore_glob(r->pattern + r->literal, text + r->literal, true);
 }
 
 bool ignore_matches(const struct ignore *ig, const char *path, bool is_dir)
