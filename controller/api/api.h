@@ -37,6 +37,8 @@ struct api_opts {
 	/* What else must be there for /readyz (node, registry). Called from many threads. May be NULL. */
 	enum err_class (*ready)(void *ctx, struct err *e);
 	void *ready_ctx;
+
+	int64_t heartbeat_ms; /* of a stream that has nothing to say; 0: 15 s */
 };
 
 struct api;

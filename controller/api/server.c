@@ -4,16 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/handlers.h"
 #include "api/listen.h"
+#include "api/stream.h"
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
 
 /* A refused body of up to this size is read and dropped before the reply, so that the client sees it and not a reset connection. */
-enum { DRAIN_MAX = 1 << 20, DRAIN_EXCESS = 16 << 20, BODY_DEADLINE_MS = 60000, UPLOAD_DEADLINE_MS = 900000 };
+enum { DRAIN_MAX = 1 << 20, DRAIN_EXCESS = 16 << 20, BODY_DEADLINE_MS = 60000, UPLOAD_DEADLINE_MS = 900000, GOODBYE_MS = 2000 };
 
 static struct request *request_new(struct api *a, bool local, struct MHD_Connection *conn, const char *url, const char *method)
 {
@@ -278,11 +280,22 @@ static enum err_class start_tcp(struct api *a, struct err *e)
 	return c;
 }
 
+static void init_lock(struct api *a)
+{
+	pthread_condattr_t attr;
+	(void)pthread_condattr_init(&attr);                      /* these four fail only for */
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* arguments that ours are not */
+	(void)pthread_cond_init(&a->ended, &attr);
+	(void)pthread_mutex_init(&a->lock, NULL);
+	(void)pthread_condattr_destroy(&attr);
+}
+
 enum err_class api_start(const struct api_opts *o, struct api **ret, struct err *e)
 {
 	struct api *a = xcalloc(1, sizeof *a);
 	a->o = *o;
 	a->pool = pool_new(o->conf->database, API_STORES);
+	init_lock(a);
 	a->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	enum err_class c = OK;
 	if (a->stop_fd < 0)
@@ -319,11 +332,14 @@ void api_stop(struct api *a)
 	if (a->stop_fd >= 0)
 		(void)eventfd_write(a->stop_fd, 1); /* cannot overflow from 0 */
 	remove_socket(a);
+	streams_wait(a, GOODBYE_MS);
 	if (a->tcp)
 		MHD_stop_daemon(a->tcp);
 	if (a->local)
 		MHD_stop_daemon(a->local);
 	pool_free(a->pool);
+	(void)pthread_cond_destroy(&a->ended);
+	(void)pthread_mutex_destroy(&a->lock);
 	if (a->stop_fd >= 0)
 		(void)close(a->stop_fd);
 	arena_release(&a->arena);

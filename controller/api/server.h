@@ -3,6 +3,7 @@
 #define FN_API_SERVER_H
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api/api.h"
@@ -18,7 +19,9 @@ struct api {
 	ino_t socket_ino;
 	int stop_fd;      /* an eventfd, readable once the API stops: streams wait on it */
 	atomic_bool stopping;
-	atomic_int streams;
+	pthread_mutex_t lock;
+	pthread_cond_t ended; /* a stream has */
+	int streams;          /* under lock */
 };
 
 enum access {

@@ -3,17 +3,41 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 
 enum { HEARTBEAT_MS = 15000, OUT_MAX = 16 << 20, BLOCK = 16384 };
+
+/* False when there would be too many, or the API stops. */
+static bool count_stream(struct api *a, int change)
+{
+	(void)pthread_mutex_lock(&a->lock);
+	bool ok = change < 0 || (a->streams < API_STREAMS && !atomic_load(&a->stopping));
+	if (ok)
+		a->streams += change;
+	(void)pthread_cond_broadcast(&a->ended);
+	(void)pthread_mutex_unlock(&a->lock);
+	return ok;
+}
+
+void streams_wait(struct api *a, int64_t ms)
+{
+	struct timespec until;
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	(void)pthread_mutex_lock(&a->lock);
+	while (a->streams > 0 && pthread_cond_timedwait(&a->ended, &a->lock, &until) == 0)
+		;
+	(void)pthread_mutex_unlock(&a->lock);
+}
 
 static void stream_free(void *p)
 {
 	struct stream *s = p;
 	if (s->release)
 		s->release(s);
-	atomic_fetch_sub(&s->api->streams, 1);
+	count_stream(s->api, -1);
 	buf_release(&s->out);
 	arena_release(&s->arena);
 	free(s);
@@ -21,10 +45,8 @@ static void stream_free(void *p)
 
 enum err_class stream_new(struct request *r, struct stream **ret, struct err *e)
 {
-	if (atomic_fetch_add(&r->api->streams, 1) >= API_STREAMS) {
-		atomic_fetch_sub(&r->api->streams, 1);
-		return err_set(e, TRANSIENT, R_OutOfResources, "there are %d streams already", API_STREAMS);
-	}
+	if (!count_stream(r->api, 1))
+		return err_set(e, TRANSIENT, R_OutOfResources, "there are %d streams already, or the controller stops", API_STREAMS);
 	struct stream *s = xcalloc(1, sizeof *s);
 	s->api = r->api;
 	s->poll_ms = 250;
@@ -68,7 +90,8 @@ static void fill(struct stream *s)
 		stream_put(&s->out, NULL, "problem", j);
 	}
 	s->failing = c != OK;
-	if (s->out.len == 0 && clock_mono_ms() - s->last_ms >= HEARTBEAT_MS)
+	int64_t heartbeat_ms = s->api->o.heartbeat_ms ? s->api->o.heartbeat_ms : HEARTBEAT_MS;
+	if (s->out.len == 0 && clock_mono_ms() - s->last_ms >= heartbeat_ms)
 		(void)buf_puts(&s->out, ":\n\n"); /* the buffer is empty */
 	if (s->out.len > 0)
 		s->last_ms = clock_mono_ms();

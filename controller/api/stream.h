@@ -27,6 +27,9 @@ enum err_class stream_new(struct request *r, struct stream **ret, struct err *e)
 /* Makes it the reply; the stream then ends by itself. A HEAD request gets the headers only. */
 void stream_reply(struct request *r, struct stream *s);
 
+/* Waits until the streams have said goodbye, which they do once a->stopping is set and a->stop_fd readable; whole seconds at most. */
+void streams_wait(struct api *a, int64_t ms);
+
 /* One event: id (NULL: none), event (NULL: the default), data as compact JSON. */
 void stream_put(struct buf *out, const char *id, const char *event, const json_t *data);
 

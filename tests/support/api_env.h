@@ -33,7 +33,7 @@ enum { USER_UID = 1, USER_GID = 1, OTHER_UID = 65534 };
 
 struct api_env {
 	struct arena arena;
-	struct postgres pg; /* its own, since a test ends it */
+	struct postgres pg;
 	char *conninfo;
 	struct conf conf;
 	struct api_opts opts;
@@ -93,7 +93,6 @@ static inline void env_open(struct api_env *t)
 	(void)strcpy(t->home, "/tmp/fn-api-XXXXXX");
 	assert_non_null(mkdtemp(t->home));
 	assert_int_equal(chmod(t->home, 0755), 0);
-	assert_int_equal(unsetenv("FN_TEST_PG"), 0);
 	postgres_start(&t->pg);
 	t->conninfo = postgres_database(&t->pg);
 	t->conf = (struct conf){.home = t->home, .instance = "t", .listen = "127.0.0.1", .api_port = free_port(), .gateway_port = 7380,
@@ -102,7 +101,8 @@ static inline void env_open(struct api_env *t)
 	struct store *s = store_new(t->conf.database);
 	must(store_migrate(s, &e), e);
 	store_free(s);
-	t->opts = (struct api_opts){.conf = &t->conf, .version = "0.0-test", .hint = env_hint, .hint_ctx = t, .ready = env_ready, .ready_ctx = t};
+	t->opts = (struct api_opts){.conf = &t->conf, .version = "0.0-test", .hint = env_hint, .hint_ctx = t, .ready = env_ready, .ready_ctx = t,
+				       .heartbeat_ms = 1000};
 	t->socket = conf_path(&t->conf, &t->arena, "run/api.sock");
 	t->base = arena_printf(&t->arena, "http://127.0.0.1:%d", t->conf.api_port);
 	env_start(t);
@@ -148,6 +148,40 @@ static inline char *apply_body(struct api_env *t, const char *yaml, const char *
 	if (source_object)
 		json_object_set_new(j, "sources", json_pack("{s:s}", source_object, digest));
 	return json_text_arena(j, &t->arena);
+}
+
+static inline struct api_env *env(void **state) { return *state; }
+
+static inline int env_set_up(void **state)
+{
+	struct api_env *t = xcalloc(1, sizeof *t);
+	env_open(t);
+	*state = t;
+	return 0;
+}
+
+static inline int env_tear_down(void **state)
+{
+	env_close(*state);
+	free(*state);
+	return 0;
+}
+
+static inline const char *env_upload_path(struct api_env *t, const struct digest *d)
+{
+	char text[DIGEST_TEXT];
+	return arena_printf(&t->arena, "/api/uploads/%s", digest_text(d, text));
+}
+
+static inline void env_put(struct api_env *t, struct call *c, const struct digest *d, const void *p, size_t n)
+{
+	c->socket = t->socket;
+	c->method = "PUT";
+	c->url = arena_printf(&t->arena, "http://localhost%s", env_upload_path(t, d));
+	c->headers = NULL;
+	c->body = p;
+	c->nbody = n;
+	call_run(c);
 }
 
 static inline const char *reason_of(const struct call *c) { return json_str_or(c->json, "reason", "(none)"); }
