@@ -90,7 +90,8 @@ enum err_class node_logs(struct node *n, const char *name, int64_t tail, int64_t
 enum err_class node_ping(struct node *n, json_t **ret, struct err *e) MUST_USE;
 
 /* Turns the connection into a stream of events for the waiter thread: *ret_fd becomes readable; node_watch_next gives
- * the key of the next event in the arena or NULL when there is none yet. An error: watch again (and look at everything). */
+ * the key of the next event in the arena ("" for the gateway: any route may be concerned), or NULL when there is none
+ * yet. An error: watch again (and look at everything). Only for a node that makes no other calls. */
 enum err_class node_watch(struct node *n, int *ret_fd, struct err *e) MUST_USE;
 enum err_class node_watch_next(struct node *n, struct arena *a, const char **ret_key, struct err *e) MUST_USE;
 
