@@ -224,8 +224,8 @@ int main(int argc, char **argv)
 	struct err e = ERR_INIT;
 	if (conf_load(home_argument(argc, argv), &k.arena, &k.conf, &e) != OK)
 		return complain(&e);
-	k.registry = (struct registry_opts){k.conf.registry_url, k.conf.registry_auth_file, REGISTRY_CALL_MS};
-	k.node = (struct node_opts){conf_path(&k.conf, &k.arena, "run/node.sock"), NODE_CALL_MS};
+	k.registry = (struct registry_opts){.url = k.conf.registry_url, .auth_file = k.conf.registry_auth_file, .call_ms = REGISTRY_CALL_MS};
+	k.node = (struct node_opts){.socket = conf_path(&k.conf, &k.arena, "run/node.sock"), .call_ms = NODE_CALL_MS};
 	if (strcmp(command, "run") == 0)
 		return run(&k);
 	if (strcmp(command, "migrate") == 0)

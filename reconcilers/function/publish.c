@@ -91,7 +91,7 @@ static enum err_class write_image(struct publishing *k, struct err *e)
 		.command = argv,
 		.env = env_of(&r->env, k->p->arena),
 		.workdir = r->workdir,
-		.port = (int)f->port,
+		.port = 0, /* part of the release's tuple, not of the image: changing it builds nothing */
 		.user = user_in_image,
 	};
 	return image_write(k->p->cache, &s, &k->image, e);
