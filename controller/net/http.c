@@ -307,7 +307,6 @@ static enum err_class curl_err(const struct exchange *x, CURLcode rc, struct err
 	const char *text = curl_easy_strerror(rc);
 	switch ((int)rc) { /* not all hundred codes, and each libcurl has more */
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return err_set(e, INVALID, R_InvalidValue, "%s: %s", h->host, text);
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
@@ -319,6 +318,7 @@ static enum err_class curl_err(const struct exchange *x, CURLcode rc, struct err
 	case CURLE_UNKNOWN_OPTION:
 	case CURLE_NOT_BUILT_IN:
 		return err_set(e, BUG, R_Internal, "%s: %s", h->host, text);
+	case CURLE_UNSUPPORTED_PROTOCOL: /* the scheme was looked at before: an answer that is not HTTP */
 	case CURLE_WEIRD_SERVER_REPLY:
 	case CURLE_BAD_CONTENT_ENCODING:
 		return err_set(e, TRANSIENT, h->protocol, "%s: %s", h->host, text);
