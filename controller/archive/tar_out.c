@@ -7,7 +7,7 @@
 
 enum {
 	BLOCK = 512,
-	GZIP_LEVEL = 4,
+	GZIP_LEVEL = 4, /* half the processor time of 6 for some 4 % more bytes: deploying is the hot path */
 	GZIP_WINDOW = 15 + 16, /* 32 KiB, with a gzip header */
 	GZIP_OS_UNKNOWN = 255
 };

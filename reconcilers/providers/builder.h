@@ -33,9 +33,9 @@ enum err_class builder_result(const char *dir, const char *id, struct arena *a, 
 /* Removes dir/<id>. */
 enum err_class builder_discard(const char *dir, const char *id, struct err *e) MUST_USE;
 
-/* The child's main: `fn-controller build-layer DIR ID PREFIX` with argc and argv as main() has them, archive on standard
- * input. Returns the exit status, 0 whenever there is a result.json. The process is confined when it returns (archive_confine):
- * end it with _exit(). */
+/* The child's main, for `fn-controller build-layer DIR ID PREFIX` with the archive on standard input: argv[0] is "build-layer".
+ * Returns the exit status, 0 whenever there is a result.json. The process is confined when it returns (archive_confine), and can
+ * do little more than end. */
 int builder_child_main(int argc, char **argv);
 
 #endif

@@ -106,15 +106,15 @@ static enum err_class build(int dir, const char *prefix, struct err *e)
 int builder_child_main(int argc, char **argv)
 {
 	struct err e = ERR_INIT;
-	if (argc != 5)
+	if (argc != 4)
 		return 2;
 	(void)alarm(WALL_SECONDS);
 	AUTO_CLOSE int dir = -1;
 	bool done = false;
-	enum err_class c = enter(argv[2], argv[3], &dir, &done, &e);
+	enum err_class c = enter(argv[1], argv[2], &dir, &done, &e);
 	if (!c && !done)
 		c = archive_confine(dir, MAX_MEMORY, MAX_LAYER, CPU_SECONDS, &e);
 	if (!c && !done)
-		c = build(dir, argv[4], &e);
+		c = build(dir, argv[3], &e);
 	return c ? 1 : 0;
 }

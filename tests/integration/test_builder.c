@@ -287,7 +287,7 @@ static void a_killed_child_leaves_no_result(void **state)
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], "build-layer") == 0)
-		_exit(builder_child_main(argc, argv));
+		_exit(builder_child_main(argc - 1, argv + 1));
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_source_becomes_a_layer, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_sources_say_why, setup, teardown),
