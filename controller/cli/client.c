@@ -199,11 +199,14 @@ enum err_class client_list(struct client *cl, const char *path, const char *proj
 {
 	AUTO_JSON json_t *all = json_array();
 	AUTO_FREE char *cursor = NULL;
+	bool scoped = strcmp(path, "/api/projects") != 0 && strcmp(path, "/api/work") != 0; /* these belong to no project */
 	for (;;) {
 		const char *query[8];
 		size_t n = 0;
-		query[n++] = project ? "project" : "all";
-		query[n++] = project ? project : "true";
+		if (scoped) {
+			query[n++] = project ? "project" : "all";
+			query[n++] = project ? project : "true";
+		}
 		if (cursor) {
 			query[n++] = "cursor";
 			query[n++] = cursor;

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/fs.h"
 #include "reconcilers/function/function.h"
 #include "reconcilers/function/source.h"
 #include "reconcilers/providers/builder.h"
@@ -60,15 +61,20 @@ static enum err_class fail_build(struct pass *p, const struct function_world *w,
 	return c ? c : builder_discard(builds_dir(p), s->id, e);
 }
 
-/* A child that ended for a passing reason (a full disk, a kill) left that as its result: it is told once, then tried anew. */
+/* A child that ended for a passing reason (a full disk) left that as its result, one that was killed left only its directory: it is told once,
+ * and tried anew after the pass's backoff. */
 static enum err_class clear_failed_try(struct pass *p, const char *id, struct err *e)
 {
 	struct build_result last;
 	enum err_class c = builder_result(builds_dir(p), id, p->arena, &last, e);
-	if (c || !last.present)
+	if (c || !fs_exists(arena_printf(p->arena, "%s/%s", builds_dir(p), id)))
 		return c;
 	c = builder_discard(builds_dir(p), id, e);
-	return c ? c : err_set(e, TRANSIENT, reason_parse(last.reason), "%s", last.message);
+	if (c)
+		return c;
+	if (last.present)
+		return err_set(e, TRANSIENT, reason_parse(last.reason), "%s", last.message);
+	return err_set(e, TRANSIENT, R_BuildFailed, "the build's process ended without a result");
 }
 
 static enum err_class start_build(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
