@@ -1,7 +1,21 @@
 /* Reads that PostgreSQL answers in JSON. */
 #include "api/handlers.h"
+#include "base/names.h"
 
 enum { LIMIT = 50, LIMIT_MAX = 500 };
+
+/* Where each target is reached from outside: only the configuration knows the gateway's port and domain. */
+static void add_urls(struct request *r, json_t *targets)
+{
+	const struct conf *conf = r->api->o.conf;
+	size_t i;
+	json_t *t;
+	json_array_foreach(json_object_get(targets, "items"), i, t) {
+		const char *host = host_name(&r->arena, conf->domain, json_str_or(t, "project", ""), json_str_or(t, "function", ""),
+					     json_str_or(t, "environment", ""));
+		(void)json_object_set_new(t, "url", json_sprintf("http://%s:%d/", host, conf->gateway_port)); /* fails only out of memory */
+	}
+}
 
 static enum err_class answer(struct request *r, enum store_read what, int n, const char *const *params, struct err *e)
 {
@@ -10,9 +24,12 @@ static enum err_class answer(struct request *r, enum store_read what, int n, con
 	enum err_class c = request_store(r, &s, e);
 	if (!c)
 		c = store_read(s, what, n, params, &j, e);
-	if (!c)
-		reply_json(r, 200, j ? j : json_pack("{s:[]}", "items"));
-	return c;
+	if (c)
+		return c;
+	if (what == READ_TARGETS)
+		add_urls(r, j);
+	reply_json(r, 200, j ? j : json_pack("{s:[]}", "items"));
+	return OK;
 }
 
 static enum err_class answer_pages(struct request *r, enum store_read what, struct err *e)

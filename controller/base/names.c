@@ -38,6 +38,12 @@ bool key_split(const char *key, struct arena *a, struct key_parts *ret)
 	return true;
 }
 
+char *host_name(struct arena *a, const char *domain, const char *project, const char *function, const char *environment)
+{
+	bool home = strcmp(project, "default") == 0;
+	return arena_printf(a, "%s.%s.%s%s%s", function, environment, home ? "" : project, home ? "" : ".", domain);
+}
+
 enum { WORD = 64 };
 
 static size_t edits(const char *a, size_t na, const char *b, size_t nb)

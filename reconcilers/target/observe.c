@@ -188,9 +188,7 @@ static enum err_class read_node(struct reading *r, struct err *e)
 static const char *const *host_names(const struct pass *p)
 {
 	const char **hosts = arena_array(p->arena, 2, sizeof *hosts);
-	bool home = strcmp(p->key.project, "default") == 0;
-	hosts[0] = arena_printf(p->arena, "%s.%s.%s%s%s", p->key.name, p->key.environment, home ? "" : p->key.project, home ? "" : ".",
-				p->conf->domain);
+	hosts[0] = host_name(p->arena, p->conf->domain, p->key.project, p->key.name, p->key.environment);
 	return hosts;
 }
 
