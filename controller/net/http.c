@@ -398,7 +398,7 @@ enum err_class http_do(struct http *h, const struct http_request *r, int *ret_st
 		}
 		if (left == 0)
 			return err_set(e, TRANSIENT, h->protocol, "%s: more than %d redirects", h->host, r->redirects);
-		const char *next;
+		const char *next = NULL;
 		c = http_resolve(h, location, &a, &next, e);
 		if (c)
 			return c;

@@ -177,16 +177,18 @@ enum err_class artifacts_get(struct artifacts *s, const char *key, int *ret_fd, 
 	enum err_class c = check_key(key, e);
 	if (c)
 		return c;
-	AUTO_CLOSE int fd = openat(s->fd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = openat(s->fd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
-	if ((fd < 0 && (errno == ENOENT || errno == ENOTDIR)) || (fd >= 0 && fstat(fd, &st) == 0 && !S_ISREG(st.st_mode)))
+	int failed = fd < 0 || fstat(fd, &st) != 0 ? errno : 0;
+	if (failed == 0 && S_ISREG(st.st_mode)) {
+		*ret_fd = fd;
+		*ret_size = (uint64_t)st.st_size;
+		return OK;
+	}
+	cleanup_close(&fd);
+	if (failed == 0 || failed == ENOENT || failed == ENOTDIR)
 		return err_set(e, INVALID, R_ArtifactMissing, "artifact %s is not in the store", key);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "artifact %s", key);
-	*ret_fd = fd;
-	*ret_size = (uint64_t)st.st_size;
-	fd = -1;
-	return OK;
+	return err_errno(e, failed, TRANSIENT, R_StoreUnavailable, "artifact %s", key);
 }
 
 enum err_class artifacts_exists(struct artifacts *s, const char *key, bool *ret, struct err *e)

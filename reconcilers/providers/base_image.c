@@ -72,24 +72,17 @@ static enum err_class become_user(const struct conf *conf, struct err *e)
 	return OK;
 }
 
-static enum err_class pack(const struct cache *cache, const char *dir, struct packed *ret, int *ret_fd, struct err *e)
+/* The packed tree into out, which is then at its start. */
+static enum err_class pack(const char *dir, int out, struct packed *ret, struct err *e)
 {
 	AUTO_CLOSE int from = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (from < 0)
 		return err_errno(e, errno, INVALID, R_SourceMissing, "%s", dir);
-	AUTO_FREE char *tmp = xprintf("%s/tmp", cache->dir);
-	AUTO_CLOSE int out = open(tmp, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (out < 0)
-		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "temporary file in %s", tmp);
 	const struct pack_opts opts = { .prefix = "", .rootfs = true, .max_bytes = BASE_BYTES, .max_entries = BASE_ENTRIES };
 	enum err_class c = archive_pack(from, &opts, out, ret, e);
 	if (c)
 		return err_wrap(e, "pack %s", dir), c;
-	if (lseek(out, 0, SEEK_SET) != 0)
-		return err_errno(e, errno, BUG, R_Internal, "rewind");
-	*ret_fd = out;
-	out = -1;
-	return OK;
+	return lseek(out, 0, SEEK_SET) == 0 ? OK : err_errno(e, errno, BUG, R_Internal, "rewind");
 }
 
 static enum err_class push(const struct conf *conf, const struct args *args, const struct cache *cache, const struct digest *image,
@@ -107,13 +100,16 @@ static enum err_class push(const struct conf *conf, const struct args *args, con
 static enum err_class run(const struct conf *conf, const struct args *args, struct digest *ret, struct err *e)
 {
 	AUTO_ARENA struct arena a = ARENA_INIT;
-	AUTO_CLOSE int layer = -1;
 	const struct cache cache = { conf_path(conf, &a, "cache") };
 	struct packed packed;
 	struct digest image;
 	enum err_class c = own_cache(conf, &cache, e);
-	if (!c)
-		c = pack(&cache, args->dir, &packed, &layer, e);
+	if (c)
+		return c;
+	AUTO_CLOSE int layer = open(conf_path(conf, &a, "cache/tmp"), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (layer < 0)
+		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "temporary file in the cache");
+	c = pack(args->dir, layer, &packed, e);
 	if (!c)
 		c = become_user(conf, e);
 	if (!c)

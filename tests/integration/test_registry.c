@@ -36,7 +36,7 @@ struct fixture {
 	struct arena a;
 	struct cache cache;
 	const char *real, *fake, *auth_file; /* URLs */
-	int fake_port, other_port;
+	int fake_port, other_port, tls_port;
 	struct digest fake_image;
 	pid_t registry, faker;
 	int registry_fd, faker_fd, faker_in;
@@ -85,7 +85,7 @@ static void start_real(struct fixture *f)
 
 static void start_fake(struct fixture *f)
 {
-	const char *argv[] = { "python3", support(f, "fake_registry.py"), NULL };
+	const char *argv[] = { "python3", support(f, "fake_registry.py"), f->home, NULL };
 	int in[2], out[2];
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
@@ -100,7 +100,7 @@ static void start_fake(struct fixture *f)
 	assert_int_equal(poll(&ready, 1, START_MS), 1);
 	assert_true(read(out[0], line, sizeof line - 1) > 0);
 	(void)close(out[0]);
-	assert_int_equal(sscanf(line, "%d %d %99s", &f->fake_port, &f->other_port, digest), 3);
+	assert_int_equal(sscanf(line, "%d %d %d %99s", &f->fake_port, &f->other_port, &f->tls_port, digest), 4);
 	assert_true(digest_parse(digest, &f->fake_image));
 	f->fake = arena_printf(&f->a, "http://127.0.0.1:%d", f->fake_port);
 }
@@ -540,6 +540,30 @@ static void credentials_stay_with_their_origin(void **state)
 	assert_int_equal(requests_of(f, "redirect/x").basic_elsewhere, 0);
 }
 
+static enum err_class get_tls(struct fixture *f, const char *host, const char *ca_file, struct err *e)
+{
+	struct http *h = NULL;
+	const struct http_opts o = { .base = arena_printf(&f->a, "https://%s:%d", host, f->tls_port), .ca_file = ca_file,
+				     .unavailable = R_RegistryUnavailable, .denied = R_RegistryDenied, .protocol = R_RegistryProtocol };
+	struct http_request q = { .path = "/v2/" };
+	int status = 0;
+	assert_int_equal(http_open(&o, &h, e), OK);
+	enum err_class c = http_do(h, &q, &status, e);
+	http_free(h);
+	return c;
+}
+
+static void certificates_are_verified(void **state)
+{
+	struct fixture *f = *state;
+	const char *ca = arena_printf(&f->a, "%s/cert.pem", f->home);
+	struct err e = ERR_INIT;
+	assert_int_equal(get_tls(f, "127.0.0.1", ca, &e), OK);
+	assert_failure(get_tls(f, "127.0.0.1", NULL, &e), &e, DENIED, "RegistryDenied"); /* nobody vouches for it */
+	assert_failure(get_tls(f, "localhost", ca, &e), &e, DENIED, "RegistryDenied");   /* another name */
+	assert_failure(get_tls(f, "127.0.0.1", "/nonexistent", &e), &e, DENIED, "RegistryDenied");
+}
+
 static void what_the_cache_has_is_not_fetched(void **state)
 {
 	struct fixture *f = *state;
@@ -564,6 +588,7 @@ int main(void)
 		T(pulls_that_fail), T(a_docker_image_is_pulled_and_extended), T(a_head_without_digest_is_counted), T(pushes_that_work),
 		T(a_base_is_not_asked_for_again),
 		T(pushes_that_fail), T(credentials_stay_with_their_origin), T(what_the_cache_has_is_not_fetched),
+		T(certificates_are_verified),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

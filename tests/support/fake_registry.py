@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """A registry that misbehaves. What it does is in the first part of the repository's name: `s500/x`, `stall/x`, ...
-Listens on two free ports of 127.0.0.1 (two origins) and prints both; GET /_log on either gives every request so far
-as JSON: [port, method, path, authorization]. Ends when standard input does."""
+Listens on two free ports of 127.0.0.1 (two origins) and a third with TLS, whose certificate for 127.0.0.1 it writes to
+DIR/cert.pem, and prints all three and the digest of its image. GET /_log gives every request so far as JSON: [port,
+method, path, authorization]. Ends when standard input does. Argument: DIR."""
 import base64
 import hashlib
 import json
+import ssl
+import subprocess
 import sys
 import threading
 import urllib.parse
@@ -186,14 +189,27 @@ class Handler(BaseHTTPRequestHandler):
         return self.answer(200, data)
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # clients that break off are what is tested
+
+
 def main():
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
-    for server, other in zip(servers, reversed(servers)):
-        server.daemon_threads = True
+    cert, key = sys.argv[1] + "/cert.pem", sys.argv[1] + "/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                    "-subj", "/CN=fake", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    servers = [Server(("127.0.0.1", 0), Handler) for _ in range(3)]
+    servers[2].socket = context.wrap_socket(servers[2].socket, server_side=True, do_handshake_on_connect=False)
+    for server, other in zip(servers, [servers[1], servers[0], servers[0]]):
         server.disable_nagle_algorithm = True
         server.other = other.server_port
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    print(servers[0].server_port, servers[1].server_port, sha(IMAGE), flush=True)
+    print(*[server.server_port for server in servers], sha(IMAGE), flush=True)
     sys.stdin.read()
     done.set()
 
