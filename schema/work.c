@@ -4,6 +4,8 @@
 
 enum err_class work_claim(struct store *s, const char *owner, int64_t lease_ms, struct lease *ret, bool *ret_found, struct err *e)
 {
+	if (strlen(owner) >= sizeof ret->owner)
+		return err_set(e, BUG, R_Internal, "the owner's name \"%s\" is too long", owner);
 	struct number ms = number_text(lease_ms);
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
 	enum err_class r = RUN(s, q_work_claim, &res, e, owner, ms.text);

@@ -1,6 +1,9 @@
 /* Claims, leases, fences. Time is PostgreSQL's: a lease is made to run out by moving its end, never by waiting. */
 #include "store_case.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 enum { LONG_MS = 60000 };
 
 static struct lease claim(struct store_case *c, struct store *s, const char *owner)
@@ -249,6 +252,87 @@ static void resync_leaves_backoff_alone(void **state)
 	assert_string_equal(peek(c, "SELECT attempt || ' ' || (due_at > clock_timestamp()) FROM work WHERE key = 'function/default/hello'"), "3 true");
 }
 
+enum { KEYS = 5, WORKERS = 4, MARKS = 60 };
+
+struct crowd {
+	const char *conninfo;
+	atomic_int held[KEYS], marked[KEYS], seen[KEYS], overlaps, marking;
+};
+
+static const char *const crowd_keys[KEYS] = {"function/p/0", "function/p/1", "function/p/2", "function/p/3", "function/p/4"};
+
+/* What was marked before the claim is seen by the pass; a lost event would leave seen behind marked for ever. */
+static enum err_class one_pass(struct crowd *k, struct store *s, const struct lease *l, struct err *e)
+{
+	int i = l->key[strlen(l->key) - 1] - '0';
+	if (atomic_fetch_add(&k->held[i], 1) != 0)
+		atomic_fetch_add(&k->overlaps, 1);
+	atomic_store(&k->seen[i], atomic_load(&k->marked[i]));
+	enum err_class r = store_begin_fenced(s, l, e);
+	if (r == OK)
+		r = i + 1 < KEYS && work_enqueue(s, crowd_keys[i + 1], e) ? e->class : store_commit(s, e);
+	store_rollback(s);
+	atomic_fetch_sub(&k->held[i], 1);
+	enum err_class done = work_done(s, l, e);
+	return r ? r : done;
+}
+
+static void *worker(void *arg)
+{
+	struct crowd *k = arg;
+	struct store *s = store_new(k->conninfo);
+	struct err e = ERR_INIT;
+	char owner[32];
+	(void)snprintf(owner, sizeof owner, "%p", (void *)s);
+	while (atomic_load(&k->marking)) {
+		struct lease l;
+		bool found = false;
+		if (work_claim(s, owner, LONG_MS, &l, &found, &e) || (found && one_pass(k, s, &l, &e)))
+			return s;
+	}
+	store_free(s);
+	return NULL;
+}
+
+/* All keys at once, as an apply does. */
+static enum err_class mark_all(struct crowd *k, struct store *s, struct err *e)
+{
+	enum err_class r = store_begin(s, e);
+	for (int i = 0; r == OK && i < KEYS; i++) {
+		r = work_enqueue(s, crowd_keys[i], e);
+		atomic_fetch_add(&k->marked[i], 1);
+	}
+	if (r == OK)
+		return store_commit(s, e);
+	store_rollback(s);
+	return r;
+}
+
+static void crowd_loses_nothing(void **state)
+{
+	struct store_case *c = *state;
+	struct crowd k = {.conninfo = c->conninfo, .marking = 1};
+	pthread_t t[WORKERS];
+	for (size_t i = 0; i < WORKERS; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, worker, &k), 0);
+	for (int i = 0; i < MARKS; i++)
+		must(c, mark_all(&k, c->s, &c->e));
+	bool behind = true;
+	for (int64_t deadline = clock_mono_ms() + 30000; behind && clock_mono_ms() < deadline;) {
+		behind = false;
+		for (int i = 0; i < KEYS; i++)
+			behind = behind || atomic_load(&k.seen[i]) < MARKS;
+	}
+	atomic_store(&k.marking, 0);
+	for (size_t i = 0; i < WORKERS; i++) {
+		void *failed;
+		assert_int_equal(pthread_join(t[i], &failed), 0);
+		assert_null(failed);
+	}
+	assert_false(behind);
+	assert_int_equal(atomic_load(&k.overlaps), 0);
+}
+
 static void injection_is_only_text(void **state)
 {
 	struct store_case *c = *state;
@@ -271,7 +355,7 @@ int main(void)
 		T(most_overdue_first), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
 		T(retry_counts_and_waits), T(next_due_says_how_long), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
 		T(takeover_waits_for_a_fenced_transaction), T(new_incarnation_takes_over), T(enqueue_in_a_rolled_back_transaction_is_none),
-		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(injection_is_only_text),
+		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(crowd_loses_nothing), T(injection_is_only_text),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }
