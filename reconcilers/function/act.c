@@ -57,6 +57,8 @@ static enum err_class fail_build(struct pass *p, const struct function_world *w,
 		c = function_log_add(p->store, w->function_id, s->id, NULL, w->owner, "build-failed", message, e);
 	if (!c)
 		c = tell(p, true, s->reason, message, e);
+	for (size_t i = 0; !c && i < w->ntargets; i++)
+		c = enqueue(p, "target", p->key.name, w->targets[i].environment, e);
 	c = tx_end(p, c, e);
 	return c ? c : builder_discard(builds_dir(p), s->id, e);
 }

@@ -91,6 +91,29 @@ static enum err_class resolve_pin(struct reading *r, const struct pin_spec *pin,
 	return c;
 }
 
+/* What follows takes today's manifest only with the version built of it: new settings never run old code. */
+static enum err_class resolve_latest(struct reading *r, struct deployment_row *ret, bool *ret_found, struct err *e)
+{
+	struct deployment_row *newest;
+	size_t n;
+	enum err_class c = deployments_load(r->p->store, r->row.id, 1, r->p->arena, &newest, &n, e);
+	if (c)
+		return c;
+	const struct function_spec *spec = &r->function.m.spec.function;
+	struct digest want = function_source_hash(spec, n ? newest->base : "");
+	char hash[DIGEST_TEXT];
+	bool numbered = n && strcmp(newest->input_hash, digest_text(&want, hash)) == 0;
+	if (numbered && strcmp(newest->status, "ready") == 0) {
+		*ret = *newest;
+		*ret_found = true;
+	} else if (numbered && strcmp(newest->status, "failed") == 0) {
+		unresolved(r->w, R_BuildFailed, arena_printf(r->p->arena, "version %lld was not built: %s", (long long)newest->version, newest->message));
+	} else {
+		unresolved(r->w, R_Building, "the version of what is declared is being built");
+	}
+	return OK;
+}
+
 /* Which version is wanted, and by what. */
 static enum err_class read_binding(struct reading *r, struct deployment_row *ret, bool *ret_found, struct err *e)
 {
@@ -107,7 +130,7 @@ static enum err_class read_binding(struct reading *r, struct deployment_row *ret
 	const struct environment_spec *env = &r->chain[0].m.spec.environment;
 	if (env->follow_latest && labels_match(&env->selector, &r->function.m.labels)) {
 		w->binding = "follow";
-		return deployment_newest_ready(p->store, r->row.id, p->arena, ret, ret_found, e);
+		return resolve_latest(r, ret, ret_found, e);
 	}
 	if (!r->target.found || strcmp(r->target.mode, "explicit") != 0)
 		return OK;

@@ -327,7 +327,8 @@ static void plan_bound(struct planning *k)
 		settle(k->p, VERDICT_ACT, R_Pending, "");
 		(void)plan_add(k->p, k->a, STEP_WANT, w->subject, w->wanted.version);
 	} else if (w->unresolved != R_None) {
-		settle(k->p, VERDICT_BLOCKED, w->unresolved, w->unresolved_message);
+		bool passes = w->unresolved == R_Building; /* the build's end wakes this key */
+		settle(k->p, passes ? VERDICT_STEADY : VERDICT_BLOCKED, w->unresolved, w->unresolved_message);
 		keep_serving(k);
 	} else if (none) {
 		settle(k->p, VERDICT_STEADY, R_Pending, "no version is ready yet");

@@ -31,7 +31,7 @@ struct target_world {
 	bool declared;             /* the function's manifest is there and not going */
 	bool environment_declared;
 	const char *binding;       /* "follow", "pin", "explicit", or NULL: nothing puts it here */
-	enum reason unresolved;    /* R_None, or why the binding names no version */
+	enum reason unresolved;    /* R_None, or why the binding names no version now; R_Building: one is on its way */
 	const char *unresolved_message;
 	struct target_release wanted; /* version, deployment_id, image, repository, tuple of what is wanted; id where such a release exists;
 	                                 version 0: no version is ready yet */
