@@ -131,7 +131,7 @@ enum err_class bundle_write(const struct bundle *b, const char *dir, struct err 
 	static const char *const dirs[] = {"", "/rootfs", "/top", "/top/etc", "/top/proc", "/top/dev", "/top/tmp"};
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		AUTO_FREE char *path = xprintf("%s%s", dir, dirs[i]);
-		if ((mkdir(path, 0755) != 0 && errno != EEXIST) || chmod(path, 0755) != 0)
+		if (mkdir(path, 0755) != 0 && errno != EEXIST) /* rootfs may be mounted already */
 			return err_errno(e, errno, TRANSIENT, R_Internal, "mkdir %s", path);
 	}
 	AUTO_FREE char *etc = xprintf("%s/top/etc", dir);

@@ -14,13 +14,25 @@
 
 /* The end of a process. */
 
+/* The kernel counts in the cgroup, which is still there, whom it killed for want of memory. */
+static bool ran_out_of_memory(const struct instance *i)
+{
+	bool v2 = runtime_cgroup_v2();
+	AUTO_FREE char *path = xprintf("/sys/fs/cgroup%s%s/%s/%s", v2 ? "" : "/memory", i->set->d.conf->cgroup_parent, i->spec.name,
+				       v2 ? "memory.events" : "memory.oom_control");
+	AUTO_BUF struct buf text = BUF_INIT(4096);
+	if (fs_read(path, &text, NULL))
+		return false;
+	const char *at = strstr(buf_str(&text), "oom_kill ");
+	return at && strtol(at + 9, NULL, 10) > 0;
+}
+
 static void judge_end(struct instance *i)
 {
 	struct err e = ERR_INIT;
-	AUTO_FREE char *oom = xprintf("%s/oom", i->bundle);
 	if (i->stopping || i->unhealthy || i->verdict_failed)
 		return; /* the reason is known already */
-	if (fs_exists(oom))
+	if (i->exit_code == 128 + SIGKILL && ran_out_of_memory(i))
 		(void)err_set(&e, TRANSIENT, R_Exited, "the program needed more than its %lld MiB of memory and was killed",
 			      (long long)(i->spec.memory_bytes >> 20));
 	else if (i->exit_code < 0)

@@ -84,9 +84,9 @@ const char *instance_state(const struct instance *i)
 		return "stopping";
 	if (i->phase == P_FAILED || i->verdict_failed)
 		return "failed";
-	if (i->unhealthy)
+	if (i->unhealthy || (i->phase == P_ENDING && i->was_ready)) /* why it ended is not known yet */
 		return "unhealthy";
-	if (i->phase == P_WAITING || i->phase == P_CLEANING || i->phase == P_ENDING)
+	if (i->was_ready && (i->phase == P_WAITING || i->phase == P_CLEANING))
 		return "backoff";
 	return i->ready ? "ready" : "starting";
 }
