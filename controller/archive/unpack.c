@@ -48,7 +48,6 @@ enum err_class unpack_errno(struct unpack *u, const char *what, struct err *e)
 
 enum err_class unpack_remove(struct unpack *u, int dirfd, const char *base, struct err *e)
 {
-	u->parent_stale = true; /* it may have led through what goes */
 	if (unlinkat(dirfd, base, 0) == 0)
 		return OK;
 	if (errno == EISDIR && unlinkat(dirfd, base, AT_REMOVEDIR) == 0)
@@ -139,7 +138,7 @@ static enum err_class make_parents(struct unpack *u, size_t len, int *ret, struc
 /* The directory of the current entry, made where it is only implied. The descriptor stays u's. */
 static enum err_class open_parent(struct unpack *u, size_t len, int *ret, struct err *e)
 {
-	if (u->parent < 0 || u->parent_stale || strlen(u->parent_path) != len || memcmp(u->parent_path, u->path, len) != 0) {
+	if (u->parent < 0 || strlen(u->parent_path) != len || memcmp(u->parent_path, u->path, len) != 0) {
 		int fd = open_dir(u, u->path, len);
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR)
 			return unpack_errno(u, "open directory", e);
@@ -148,7 +147,6 @@ static enum err_class open_parent(struct unpack *u, size_t len, int *ret, struct
 			return c;
 		cleanup_close(&u->parent);
 		u->parent = fd;
-		u->parent_stale = false;
 		memcpy(u->parent_path, u->path, len);
 		u->parent_path[len] = '\0';
 	}

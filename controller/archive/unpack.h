@@ -15,9 +15,9 @@ struct unpack {
 	unsigned max_depth;
 	enum reason garbage;
 	struct unpacked done;
-	int parent;                    /* O_PATH, of parent_path; -1: none. Most entries share it with the one before */
+	int parent;                    /* O_PATH, of parent_path; -1: none. Most entries share it with the one before, and
+					  what one replaces lies in it, so it cannot grow stale */
 	char parent_path[ENTRY_PATH];
-	bool parent_stale;             /* something was removed since */
 	struct arena arena;
 	const char **links;            /* links of a source, asked about once everything is there */
 	size_t nlinks, links_cap;
