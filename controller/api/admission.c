@@ -5,6 +5,7 @@
 
 #include "api/diff.h"
 #include "api/handlers.h"
+#include "base/utf8.h"
 
 enum { NODES_MAX = 50000 };
 
@@ -31,12 +32,12 @@ static void add_problem(struct request *r, const char *file, int line, int colum
 	if (json_array_size(r->problems) >= MANIFEST_MAX_PROBLEMS)
 		return;
 	json_t *j = json_object();
-	json_object_set_new(j, "file", text_json(file));
+	json_object_set_new(j, "file", json_clean(file));
 	json_object_set_new(j, "line", json_integer(line));
 	json_object_set_new(j, "column", json_integer(column));
 	json_object_set_new(j, "reason", json_string(reason));
-	json_object_set_new(j, "object", text_json(object));
-	json_object_set_new(j, "message", text_json(message));
+	json_object_set_new(j, "object", json_clean(object));
+	json_object_set_new(j, "message", json_clean(message));
 	json_array_append_new(r->problems, j);
 }
 

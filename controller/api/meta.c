@@ -1,4 +1,5 @@
 #include "api/handlers.h"
+#include "base/utf8.h"
 
 enum err_class get_healthz(struct request *r, struct err *e)
 {
@@ -31,8 +32,8 @@ enum err_class get_version(struct request *r, struct err *e)
 	json_object_set_new(j, "version", json_string(r->api->o.version));
 	json_object_set_new(j, "apiVersion", json_string(API_VERSION));
 	json_object_set_new(j, "gateway", json_string(arena_printf(&r->arena, "http://%s:%d", conf->listen, conf->gateway_port)));
-	json_object_set_new(j, "domain", text_json(conf->domain));
-	json_object_set_new(j, "instance", text_json(conf->instance));
+	json_object_set_new(j, "domain", json_clean(conf->domain));
+	json_object_set_new(j, "instance", json_clean(conf->instance));
 	reply_json(r, 200, j);
 	return OK;
 }

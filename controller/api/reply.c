@@ -2,33 +2,7 @@
 #include <string.h>
 
 #include "api/server.h"
-
-/* Length of the well-formed UTF-8 sequence at s, or 0. */
-static size_t utf8_length(const unsigned char *s)
-{
-	size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : *s >= 0xe0 && *s < 0xf0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	bool overlong = (*s == 0xe0 && s[1] < 0xa0) || (*s == 0xf0 && s[1] < 0x90);
-	bool beyond = (*s == 0xed && s[1] >= 0xa0) || (*s == 0xf4 && s[1] >= 0x90);
-	return n > 1 && (overlong || beyond) ? 0 : n;
-}
-
-json_t *text_json(const char *s)
-{
-	json_t *j = json_string(s ? s : "");
-	if (j)
-		return j;
-	AUTO_FREE char *copy = xstrdup(s);
-	for (unsigned char *c = (unsigned char *)copy; *c;) {
-		size_t n = utf8_length(c);
-		if (n == 0)
-			*c = '?';
-		c += n ? n : 1;
-	}
-	return json_string(copy);
-}
+#include "base/utf8.h"
 
 int error_status(const struct err *e, const json_t *problems)
 {
@@ -71,7 +45,7 @@ json_t *error_json(const struct err *e, int status)
 	json_object_set_new(j, "type", json_string(type));
 	json_object_set_new(j, "title", json_string(title_of(e->reason)));
 	json_object_set_new(j, "status", json_integer(status));
-	json_object_set_new(j, "detail", text_json(e->msg));
+	json_object_set_new(j, "detail", json_clean(e->msg));
 	json_object_set_new(j, "reason", json_string(e->reason));
 	json_object_set_new(j, "class", json_string(err_class_name(e->class)));
 	json_object_set_new(j, "hint", json_string(reason_hint(e->reason)));

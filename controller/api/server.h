@@ -113,7 +113,5 @@ void reply_stream(struct request *r, struct MHD_Response *reply); /* stolen */
 void reply_header(struct request *r, const char *name, const char *value);
 int error_status(const struct err *e, const json_t *problems);
 json_t *error_json(const struct err *e, int status);
-/* A JSON string of any bytes: what is not UTF-8 becomes '?'. */
-json_t *text_json(const char *s);
 
 #endif

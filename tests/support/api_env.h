@@ -220,7 +220,10 @@ static inline void raw_send(int fd, const char *text)
 /* Reads until the text appears or the peer closes (false). */
 static inline bool raw_until(int fd, struct buf *b, const char *text)
 {
+	int64_t until = clock_mono_ms() + 20000;
 	while (!strstr(buf_str(b), text)) {
+		if (clock_mono_ms() > until)
+			fail_msg("no \"%s\" within 20 s: %s", text, buf_str(b));
 		char *to = buf_reserve(b, 4096);
 		ssize_t n = to ? read(fd, to, 4096) : -1;
 		if (n < 0 && errno == EAGAIN)
