@@ -38,7 +38,7 @@ void declared_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 	} else if (w->deleting) {
 		(void)plan_add(ret, a, STEP_REMOVE_MANIFEST, w->subject, 0);
 	} else if (w->blocked != R_None) {
-		ret->verdict = VERDICT_BLOCKED;
+		ret->verdict = VERDICT_BLOCKED; /* what it waits for wakes it */
 		ret->status = w->blocked;
 		ret->message = w->blocked_message;
 	}

@@ -88,3 +88,24 @@ enum err_class bindings_load(struct store *s, const char *project, const char *f
 	*ret_n = res.rows;
 	return OK;
 }
+
+enum err_class environment_bindings_load(struct store *s, const char *project, const char *environment, struct arena *a, struct environment_binding **ret,
+					 size_t *ret_n, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_environment_bindings, &res, e, project, environment);
+	if (r)
+		return r;
+	struct environment_binding *rows = arena_array(a, res.rows, sizeof *rows);
+	for (size_t i = 0; i < res.rows; i++)
+		rows[i] = (struct environment_binding){
+			.function = take_text(&res, i, 0, a),
+			.has_target = pg_bool(&res, i, 1),
+			.status = take_text(&res, i, 2, a),
+			.message = take_text(&res, i, 3, a),
+			.seen_environment = pg_int(&res, i, 4, 0),
+		};
+	*ret = rows;
+	*ret_n = res.rows;
+	return OK;
+}

@@ -170,12 +170,19 @@ struct release_row {
 	json_t *tuple; /* owned by the arena, read-only */
 	bool served;
 };
+/* The generations of the manifests that a target's last pass saw: what declared it can tell by them whether its status is about them already. */
+struct target_seen {
+	int64_t function;
+	int64_t environment; /* the sum of the environment's and its ancestors' */
+	int64_t pin;         /* 0: no pin binds it */
+};
 struct target_row {
 	bool found;
 	char function_id[UUID_TEXT];
 	const char *mode, *status, *message, *held_by;
 	const char *failed_reason, *failed_message; /* with failed */
-	int64_t want_version /* 0: none */, floor, seen_generation;
+	int64_t want_version /* 0: none */, floor;
+	struct target_seen seen;
 	char active[UUID_TEXT], routed[UUID_TEXT], previous[UUID_TEXT], failed[UUID_TEXT]; /* "" when NULL */
 	int64_t routed_at_ms; /* wall clock */
 };
@@ -190,9 +197,9 @@ enum err_class target_set_routed(struct store *s, const char *function_id, const
 enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason, const char *message,
 				 struct err *e) MUST_USE;
 enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
-/* status, message, and the generation of the function's manifest that the pass saw. */
+/* status, message, and what the pass saw. */
 enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,
-				 int64_t seen_generation, struct err *e) MUST_USE;
+				 const struct target_seen *seen, struct err *e) MUST_USE;
 enum err_class target_delete(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
 
 enum err_class releases_load(struct store *s, const char *function_id, const char *environment, size_t limit, struct arena *a, struct release_row **ret, size_t *ret_n, struct err *e) MUST_USE;
@@ -212,6 +219,16 @@ struct binding {
 };
 enum err_class bindings_load(struct store *s, const char *project, const char *function, const char *function_id /* or NULL */, struct arena *a,
 			     struct binding **ret, size_t *ret_n, struct err *e) MUST_USE;
+
+/* The same, seen from an environment: the functions declared to serve there, or with a target there. */
+struct environment_binding {
+	const char *function;
+	bool has_target;
+	const char *status, *message;
+	int64_t seen_environment;
+};
+enum err_class environment_bindings_load(struct store *s, const char *project, const char *environment, struct arena *a, struct environment_binding **ret,
+					 size_t *ret_n, struct err *e) MUST_USE;
 
 /* The environment and its ancestors, nearest first; *ret_n 0 when absent. */
 enum err_class environment_chain(struct store *s, const char *project, const char *name, struct arena *a, struct manifest_row **ret, size_t *ret_n, struct err *e) MUST_USE;

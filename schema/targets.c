@@ -20,7 +20,7 @@ enum err_class target_load(struct store *s, const char *function_id, const char 
 		.failed_message = take_text(&res, 0, 6, a),
 		.want_version = pg_int(&res, 0, 7, 0),
 		.floor = pg_int(&res, 0, 8, 0),
-		.seen_generation = pg_int(&res, 0, 9, 0),
+		.seen = {pg_int(&res, 0, 9, 0), pg_int(&res, 0, 15, 0), pg_int(&res, 0, 16, 0)},
 		.routed_at_ms = pg_int(&res, 0, 14, 0),
 	};
 	take_uuid(&res, 0, 0, t.function_id);
@@ -61,10 +61,10 @@ enum err_class target_drop_previous(struct store *s, const char *function_id, co
 }
 
 enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,
-				 int64_t seen_generation, struct err *e)
+				 const struct target_seen *seen, struct err *e)
 {
-	struct number seen = number_text(seen_generation);
-	return RUN(s, q_target_status, NULL, e, function_id, environment, reason, message, seen.text);
+	struct number function = number_text(seen->function), env = number_text(seen->environment), pin = number_text(seen->pin);
+	return RUN(s, q_target_status, NULL, e, function_id, environment, reason, message, function.text, env.text, pin.text);
 }
 
 enum err_class target_delete(struct store *s, const char *function_id, const char *environment, struct err *e)

@@ -125,6 +125,8 @@ static enum err_class read_binding(struct reading *r, struct deployment_row *ret
 		return c;
 	if (pin.found && !pin.deleting) {
 		w->binding = "pin";
+		w->pin = pin.m.name;
+		w->seen_now.pin = pin.generation;
 		return resolve_pin(r, &pin.m.spec.pin, ret, ret_found, e);
 	}
 	const struct environment_spec *env = &r->chain[0].m.spec.environment;
@@ -187,6 +189,9 @@ static enum err_class read_desired(struct reading *r, struct err *e)
 	if (!w->declared || !w->environment_declared)
 		return OK;
 	w->instances = r->function.m.spec.function.instances;
+	w->seen_now.function = r->function.generation;
+	for (size_t i = 0; i < r->nchain; i++)
+		w->seen_now.environment += r->chain[i].generation;
 	struct deployment_row d;
 	bool found = false;
 	c = read_binding(r, &d, &found, e);

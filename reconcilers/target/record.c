@@ -30,21 +30,31 @@ static enum err_class record_instances(struct pass *p, const char *function_id, 
 	return instances_record(p->store, function_id, p->key.environment, rows, w->nseen, e);
 }
 
-/* Status changed: it is written, told, and the function looks at its targets. */
-static enum err_class record_status(struct pass *p, const struct function_row *f, const struct target_row *t, int64_t generation,
+/* Whoever declared the target looks at it. */
+static enum err_class wake_declarers(struct pass *p, const char *pin, struct err *e)
+{
+	enum err_class c = enqueue(p, "function", p->key.name, NULL, e);
+	if (!c)
+		c = enqueue(p, "environment", p->key.environment, NULL, e);
+	if (!c && pin)
+		c = enqueue(p, "pin", pin, NULL, e);
+	return c;
+}
+
+/* Status changed: it is written, told, and its declarers look. */
+static enum err_class record_status(struct pass *p, const struct function_row *f, const struct target_row *t, const struct target_world *w,
 				    const char *reason, const char *message, bool warning, struct err *e)
 {
+	const struct target_seen *seen = w ? &w->seen_now : &t->seen;
 	bool same = strcmp(t->status, reason) == 0 && strcmp(t->message, message) == 0;
-	if (same && t->seen_generation == generation)
+	if (same && seen->function == t->seen.function && seen->environment == t->seen.environment && seen->pin == t->seen.pin)
 		return OK;
-	enum err_class c = target_set_status(p->store, f->id, p->key.environment, reason, message, generation, e);
+	enum err_class c = target_set_status(p->store, f->id, p->key.environment, reason, message, seen, e);
 	if (!c && !same && warning)
 		c = tell(p, true, reason_parse(reason), message, e);
 	if (!c)
 		c = function_mirror(p->store, f->id, e);
-	if (!c)
-		c = enqueue(p, "function", p->key.name, NULL, e);
-	return c;
+	return c ? c : wake_declarers(p, w ? w->pin : NULL, e);
 }
 
 static enum err_class record_in_tx(struct pass *p, const struct target_world *w, const char *reason, const char *message, bool warning,
@@ -57,10 +67,7 @@ static enum err_class record_in_tx(struct pass *p, const struct target_world *w,
 		c = target_load(p->store, f.id, p->key.environment, p->arena, &t, e);
 	if (c || !t.found)
 		return c;
-	struct manifest_row m;
-	c = manifest_load(p->store, KIND_FUNCTION, p->key.project, p->key.name, p->arena, &m, e);
-	if (!c)
-		c = record_status(p, &f, &t, m.found ? m.generation : 0, reason, message, warning, e);
+	c = record_status(p, &f, &t, w, reason, message, warning, e);
 	if (!c && w)
 		c = record_instances(p, f.id, w, e);
 	return c;

@@ -38,6 +38,8 @@ struct target_world {
 	int64_t instances;         /* how many */
 	int64_t health_deadline_ms;
 	const char *const *hosts;  /* NULL-terminated */
+	struct target_seen seen_now; /* the generations this world is made of */
+	const char *pin;           /* the pin that binds it, or NULL */
 	/* observed */
 	bool exists;               /* the row */
 	const char *mode;

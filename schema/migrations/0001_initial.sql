@@ -150,6 +150,8 @@ CREATE TABLE targets (
 	status           text NOT NULL DEFAULT 'Pending', -- a reason token
 	message          text NOT NULL DEFAULT '',
 	seen_generation  bigint NOT NULL DEFAULT 0, -- of the function's manifest, by the last pass
+	seen_environment bigint NOT NULL DEFAULT 0, -- the sum of the generations of the environment and its ancestors
+	seen_pin         bigint NOT NULL DEFAULT 0, -- of the pin that binds it
 	updated_at       timestamptz NOT NULL DEFAULT now(),
 	PRIMARY KEY (function_id, environment),
 	FOREIGN KEY (active_release, function_id, environment) REFERENCES releases(id, function_id, environment) ON DELETE RESTRICT,

@@ -192,11 +192,13 @@ static void target_points_to_what_was_acknowledged(void **state)
 	assert_string_equal(t.failed, b);
 	assert_string_equal(t.failed_reason, "Unhealthy");
 	must(c, target_set_failed(c->s, f, "dev", "", "", "", &c->e));
-	must(c, target_set_status(c->s, f, "dev", "Serving", "version 1", 3, &c->e));
+	must(c, target_set_status(c->s, f, "dev", "Serving", "version 1", &(struct target_seen){3, 5, 2}, &c->e));
 	t = target(c, f, "dev");
 	assert_string_equal(t.failed, "");
 	assert_string_equal(t.status, "Serving");
-	assert_int_equal(t.seen_generation, 3);
+	assert_int_equal(t.seen.function, 3);
+	assert_int_equal(t.seen.environment, 5);
+	assert_int_equal(t.seen.pin, 2);
 	refuses(c, target_set_routed(c->s, f, "prod", a, &c->e), INVALID, "NotFound");
 	must(c, target_want(c->s, f, "default", "hello", "prod", "pin", 1, &c->e));
 	refuses(c, target_set_active(c->s, f, "prod", a, &c->e), CONFLICT, "DatabaseConflict"); /* another target's release */
