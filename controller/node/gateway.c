@@ -95,6 +95,13 @@ static enum err_class read_routes(struct gateway *g, struct err *e)
 
 /* Telling HAProxy. */
 
+/* An entry too many whose key nothing names. A second entry of a key that is in use is something else: HAProxy's `del map` takes
+ * every entry of a key, so that one may only be mended by replacing the map. */
+static bool is_stale(const struct gateway *g, const struct map_change *c)
+{
+	return c->kind == MAP_DEL && !map_has(&g->addresses, c->key);
+}
+
 /* Asks for both maps; *ret_same says whether they are ours. Address entries that nothing names are left to remove_stale. */
 static enum err_class compare(const struct gateway *g, int64_t until, bool *ret_same, struct err *e)
 {
@@ -110,7 +117,7 @@ static enum err_class compare(const struct gateway *g, int64_t until, bool *ret_
 	bool same = map_diff(&hosts, &g->hosts, &a, &changes) == 0;
 	size_t n = map_diff(&addresses, &g->addresses, &a, &changes);
 	for (size_t i = 0; i < n; i++)
-		same = same && g->stale_timer && changes[i].kind == MAP_DEL;
+		same = same && g->stale_timer && is_stale(g, &changes[i]);
 	*ret_same = same;
 	return OK;
 }
@@ -150,12 +157,12 @@ static void remove_stale(void *ctx)
 	if (cli_read_map(g->dirfd, ADDRESSES_MAP, soon(), &now, &ignored) != OK)
 		return;
 	struct map_change *changes;
-	size_t n = map_diff(&now, &g->addresses, &a, &changes), del = 0;
-	for (size_t i = 0; i < n; i++)
-		if (changes[i].kind == MAP_DEL)
-			changes[del++] = changes[i];
-	if (cli_change_map(g->dirfd, ADDRESSES_MAP, changes, del, soon(), &ignored) != OK)
-		g->known = false;
+	size_t n = map_diff(&now, &g->addresses, &a, &changes), stale = 0;
+	while (stale < n && is_stale(g, &changes[stale]))
+		stale++;
+	enum err_class c = stale == n ? cli_change_map(g->dirfd, ADDRESSES_MAP, changes, n, soon(), &ignored)
+				      : replace_both(g, soon(), &ignored);
+	g->known = c == OK;
 }
 
 static int change_order(const void *pa, const void *pb)
@@ -171,7 +178,15 @@ static enum err_class push(struct gateway *g, const struct map *old_hosts, const
 			   struct err *e)
 {
 	AUTO_ARENA struct arena a = ARENA_INIT;
+	AUTO_MAP struct map now = {0};
 	int64_t until = soon();
+	enum err_class c = OK;
+	if (g->stale_timer) { /* a set that comes back may still be there, and adding it again would make it twice */
+		c = cli_read_map(g->dirfd, ADDRESSES_MAP, until, &now, e);
+		old_addresses = &now;
+	}
+	if (c)
+		return c;
 	struct map_change *changes;
 	size_t n = map_diff(old_addresses, &g->addresses, &a, &changes), adds = 0;
 	for (size_t i = 0; i < n; i++)
@@ -179,7 +194,7 @@ static enum err_class push(struct gateway *g, const struct map *old_hosts, const
 			changes[adds++] = changes[i];
 	if (n > adds && !g->stale_timer)
 		g->stale_timer = loop_after(g->loop, STALE_MS, remove_stale, g);
-	enum err_class c = cli_change_map(g->dirfd, ADDRESSES_MAP, changes, adds, until, e);
+	c = cli_change_map(g->dirfd, ADDRESSES_MAP, changes, adds, until, e);
 	if (c)
 		return c;
 	n = map_diff(old_hosts, &g->hosts, &a, &changes);

@@ -31,6 +31,13 @@ void map_sort(struct map *m)
 		qsort(m->entries, m->n, sizeof *m->entries, by_key);
 }
 
+static int key_order(const void *key, const void *entry) { return strcmp(key, ((const struct map_entry *)entry)->key); }
+
+bool map_has(const struct map *m, const char *key)
+{
+	return m->n > 0 && bsearch(key, m->entries, m->n, sizeof *m->entries, key_order) != NULL;
+}
+
 void map_text(const struct map *m, struct buf *out)
 {
 	for (size_t i = 0; i < m->n; i++) {

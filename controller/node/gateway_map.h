@@ -20,6 +20,7 @@ struct map {
 void map_release(struct map *m);
 void map_put(struct map *m, const char *key, const char *value); /* copies; then map_sort */
 void map_sort(struct map *m);
+bool map_has(const struct map *m, const char *key); /* m is sorted */
 
 /* The lines of a map file. */
 void map_text(const struct map *m, struct buf *out);

@@ -581,6 +581,32 @@ static void what_somebody_changed_by_hand_is_mended(void **state)
 	env_stop(g);
 }
 
+struct addresses {
+	int dirfd;
+	size_t wanted, have;
+};
+
+static bool so_many_addresses(void *arg)
+{
+	struct addresses *a = arg;
+	struct err e = ERR_INIT;
+	struct map now = {0};
+	must(cli_read_map(a->dirfd, "addresses.map", clock_mono_ms() + WAIT_MS, &now, &e), e);
+	a->have = now.n;
+	map_release(&now);
+	return a->have <= a->wanted;
+}
+
+/* Until only so many are left; then exactly so many. */
+static void wait_for_addresses(struct test *t, size_t n)
+{
+	AUTO_FREE char *dir = xprintf("%s/gateway", t->env.home);
+	AUTO_CLOSE int dirfd = open(dir, O_PATH | O_CLOEXEC);
+	struct addresses a = {dirfd, n, 0};
+	env_wait_for(&t->env, "stale addresses are removed", so_many_addresses, &a, WAIT_MS);
+	assert_int_equal(a.have, n);
+}
+
 static void stale_addresses_go_a_while_later(void **state)
 {
 	struct test *t = *state;
@@ -593,20 +619,30 @@ static void stale_addresses_go_a_while_later(void **state)
 		must(gateway_repair(t->g, &mended, &e), e); /* what waits to be removed is nothing wrong */
 		assert_false(mended);
 	}
-	AUTO_FREE char *dir = xprintf("%s/gateway", t->env.home);
-	AUTO_CLOSE int dirfd = open(dir, O_PATH | O_CLOEXEC);
-	int64_t until = clock_mono_ms() + WAIT_MS;
-	size_t left = 0;
-	do {
-		struct map now = {0};
-		http_pause(20);
-		(void)loop_after(t->env.loop, 0, (loop_timer_fn *)loop_stop, t->env.loop);
-		loop_run_until_stopped(t->env.loop);
-		must(cli_read_map(dirfd, "addresses.map", until, &now, &e), e);
-		left = now.n;
-		map_release(&now);
-	} while (left > 1 && clock_mono_ms() < until);
-	assert_int_equal(left, 1);
+	wait_for_addresses(t, 1);
+}
+
+/* A rollback right after a deploy: the addresses of the first are still there, and must stay. */
+static void a_release_that_comes_back_at_once_keeps_its_addresses(void **state)
+{
+	struct test *t = *state;
+	struct err e = ERR_INIT;
+	pid_t b = start_server(t, &blue), g = start_server(t, &green);
+	open_and_wait(t);
+	for (int round = 0; round < 2; round++) {
+		set_one(t, "k/p/hello/dev", "r1", "hello.dev.fn.localhost", BLUE);
+		set_one(t, "k/p/hello/dev", "r2", "hello.dev.fn.localhost", GREEN);
+		set_one(t, "k/p/hello/dev", "r1", "hello.dev.fn.localhost", BLUE);
+		bool mended = true;
+		must(gateway_repair(t->g, &mended, &e), e);
+		assert_false(mended);
+		wait_for_addresses(t, 1);
+		expect(t, "hello.dev.fn.localhost", 200, "blue");
+		must(gateway_repair(t->g, &mended, &e), e);
+		assert_false(mended);
+	}
+	env_stop(b);
+	env_stop(g);
 }
 
 static void another_configuration_is_taken_over_without_a_lost_request(void **state)
@@ -815,6 +851,7 @@ int main(void)
 		TEST(the_next_process_adopts_haproxy_and_its_sockets),
 		TEST(what_somebody_changed_by_hand_is_mended),
 		TEST(stale_addresses_go_a_while_later),
+		TEST(a_release_that_comes_back_at_once_keeps_its_addresses),
 		TEST(another_configuration_is_taken_over_without_a_lost_request),
 		TEST(requests_are_counted),
 		TEST(routes_set_while_haproxy_is_down_are_there_when_it_is_up),

@@ -211,6 +211,8 @@ static void differences_are_found(void **state)
 	map_sort(&to);
 	struct map_change *c;
 	assert_int_equal(map_diff(&from, &from, &a, &c), 0);
+	assert_true(map_has(&from, "a") && map_has(&from, "b") && map_has(&from, "c"));
+	assert_false(map_has(&from, "d") || map_has(&from, ""));
 	assert_int_equal(map_diff(&from, &to, &a, &c), 3);
 	assert_int_equal(c[0].kind, MAP_DEL);
 	assert_string_equal(c[0].key, "b");
