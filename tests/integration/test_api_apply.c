@@ -272,6 +272,27 @@ static void test_delete(void **state)
 	assert_answer(&c, 404, "NotFound");
 }
 
+static void test_another_owner(void **state)
+{
+	struct api_env *t = env(state);
+	AUTO_CALL struct call c = {0};
+	ask_json(t, &c, "POST", "/api/apply", apply_body(t, RUNTIME("owned") "---\n" RUNTIME("free"), NULL, NULL));
+	assert_status(&c, 200);
+	free(postgres_sql(t->conninfo, "UPDATE manifests SET owner = 'git:repository', source = 'abc:owned.yaml:3' WHERE name = 'owned'"));
+	const char *changed = "apiVersion: fn/v1\nkind: Runtime\nmetadata: {name: owned}\nspec: {base: scratch, workdir: /srv}\n";
+	ask_json(t, &c, "POST", "/api/apply", apply_body(t, changed, NULL, NULL));
+	assert_answer(&c, 409, "OwnedByManifest");
+	assert_true(has_problem(&c, "OwnedByManifest", "runtime/owned", 1));
+	assert_non_null(strstr(buf_str(&c.text), "abc:owned.yaml:3"));
+	ask_json(t, &c, "POST", "/api/apply", apply_body(t, arena_printf(&t->arena, "%s---\n%s", changed, ENVIRONMENT("lost", "{inherits: nowhere}")), NULL, NULL));
+	assert_answer(&c, 422, "InvalidReference"); /* more than ownership is wrong */
+	assert_int_equal(json_array_size(json_object_get(c.json, "problems")), 2);
+	AUTO_JSON json_t *body = json_pack("{s:[{s:s,s:s}],s:b}", "files", "name", "test.yaml", "text", changed, "force", 1);
+	ask_json(t, &c, "POST", "/api/apply", json_text_arena(body, &t->arena));
+	assert_status(&c, 200);
+	assert_string_equal(json_str_or(item(&c, "items", 0), "change", ""), "configured");
+}
+
 struct racer {
 	struct api_env *t;
 	const char *body;
@@ -344,6 +365,7 @@ int main(void)
 		cmocka_unit_test(test_plan_changes_nothing),
 		cmocka_unit_test(test_pages),
 		cmocka_unit_test(test_delete),
+		cmocka_unit_test(test_another_owner),
 		cmocka_unit_test(test_concurrent_applies),
 		cmocka_unit_test(test_database_down),
 	};
