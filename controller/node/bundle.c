@@ -134,6 +134,9 @@ enum err_class bundle_write(const struct bundle *b, const char *dir, struct err 
 		if (mkdir(path, 0755) != 0 && errno != EEXIST) /* rootfs may be mounted already */
 			return err_errno(e, errno, TRANSIENT, R_Internal, "mkdir %s", path);
 	}
+	AUTO_FREE char *tmp = xprintf("%s/top/tmp", dir);
+	if (chmod(tmp, 01777) != 0) /* runc gives a tmpfs the mode of the directory below it */
+		return err_errno(e, errno, TRANSIENT, R_Internal, "chmod %s", tmp);
 	AUTO_FREE char *etc = xprintf("%s/top/etc", dir);
 	enum err_class c = write_etc(b, etc, e);
 	if (c)

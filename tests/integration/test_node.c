@@ -86,6 +86,24 @@ static void an_instance_starts_serves_logs_and_stops_without_a_trace(void **stat
 	assert_int_equal(json_array_size(kept), 1);
 }
 
+static pid_t program_pid(struct node_case *c)
+{
+	AUTO_FREE char *path = xprintf("%s/run/node/b/%s/pid", c->env.home, ONE);
+	AUTO_BUF struct buf text = BUF_INIT(64);
+	struct err e = ERR_INIT;
+	must(fs_read(path, &text, &e), e);
+	return (pid_t)strtol(buf_str(&text), NULL, 10);
+}
+
+/* Until then the kernel still takes connections for it, and cuts them off. */
+static void wait_for_end(pid_t pid)
+{
+	int64_t until = clock_mono_ms() + READY_MS;
+	while (kill(pid, 0) == 0 && clock_mono_ms() < until)
+		(void)poll(NULL, 0, 1);
+	assert_int_equal(kill(pid, 0), -1);
+}
+
 static void a_killed_instance_comes_back_under_its_address(void **state)
 {
 	struct node_case *c = *state;
@@ -95,7 +113,9 @@ static void a_killed_instance_comes_back_under_its_address(void **state)
 	(void)case_wait(c, ONE, INST_READY);
 	case_route(c, (const char *const[]){ONE, NULL});
 	for (int n = 1; n <= 3; n++) {
+		pid_t pid = program_pid(c);
 		assert_int_equal(case_get("10.213.0.1", "/exit", &body), 0);
+		wait_for_end(pid);
 		assert_int_equal(case_get(NULL, "/", &body), 200); /* the gateway waits for it */
 		const struct instance *i = case_restarted(c, ONE, n);
 		assert_int_equal(i->exit_code, 3);
@@ -190,15 +210,6 @@ static void a_stopped_instance_finishes_its_requests_and_hears_sigterm(void **st
 	(void)case_wait(c, ONE, INST_GONE);
 	AUTO_FREE char *log = xprintf("%s/node/logs/%s/log", c->env.home, ONE);
 	assert_true(case_file_has(log, "terminated"));
-}
-
-static pid_t program_pid(struct node_case *c)
-{
-	AUTO_FREE char *path = xprintf("%s/run/node/b/%s/pid", c->env.home, ONE);
-	AUTO_BUF struct buf text = BUF_INIT(64);
-	struct err e = ERR_INIT;
-	must(fs_read(path, &text, &e), e);
-	return (pid_t)strtol(buf_str(&text), NULL, 10);
 }
 
 static void the_next_node_adopts_what_runs_and_restarts_what_died(void **state)

@@ -65,7 +65,6 @@ static void attempts(void)
 	attempt("write root", open("/file", O_CREAT | O_WRONLY, 0600));
 	attempt("write etc", open("/etc/passwd", O_WRONLY));
 	attempt("write sysctl", open("/proc/sys/kernel/hostname", O_WRONLY));
-	attempt("sysrq", open("/proc/sysrq-trigger", O_WRONLY));
 	attempt("device", mknod("/tmp/disk", S_IFBLK | 0600, makedev(254, 0)));
 	attempt("chroot", chroot("/tmp"));
 	attempt("setuid", setuid(0));
