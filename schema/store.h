@@ -25,8 +25,9 @@ enum err_class store_begin(struct store *s, struct err *e) MUST_USE;
 enum err_class store_commit(struct store *s, struct err *e) MUST_USE;
 void store_rollback(struct store *s); /* outside a transaction: nothing */
 
-/* Hints from other controllers (work_notify) on a store of its own: poll the descriptor, then drain; *ret is whether any came. After an
- * error listen again and look at everything. */
+/* Hints from other controllers (work_notify): poll the descriptor, then drain; *ret is whether any came. After an error, also when another
+ * statement of this store had to connect anew, listen again and look at everything. A hint that comes with another statement's answer
+ * makes the next work_next_due 0. */
 enum err_class store_listen(struct store *s, int *ret_fd, struct err *e) MUST_USE;
 enum err_class store_notified(struct store *s, bool *ret, struct err *e) MUST_USE;
 

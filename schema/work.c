@@ -63,7 +63,7 @@ enum err_class work_next_due(struct store *s, int64_t *ret_ms, struct err *e)
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
 	enum err_class r = pg_query(s->pg, q_work_next_due, 0, NULL, &res, e);
 	if (r == OK)
-		*ret_ms = pg_int(&res, 0, 0, -1);
+		*ret_ms = pg_hinted(s->pg) ? 0 : pg_int(&res, 0, 0, -1); /* a hint that came just now may be newer than the answer */
 	return r;
 }
 

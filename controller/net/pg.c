@@ -23,6 +23,9 @@ struct pg {
 	const char **prepared; /* a statement's index here is its name on the connection */
 	size_t nprepared, cap;
 	bool in_tx; /* with c NULL: lost inside a transaction */
+	char *channel; /* listened to, on every connection; NULL: none */
+	bool replaced; /* the connection that pg_listen told of is not this one */
+	bool hinted;   /* a notification came along with an answer */
 };
 
 struct pg *pg_new(const char *conninfo, int64_t statement_ms)
@@ -46,6 +49,7 @@ void pg_free(struct pg *p)
 		return;
 	drop(p);
 	free(p->prepared);
+	free(p->channel);
 	free(p->conninfo);
 	free(p);
 }
@@ -135,6 +139,13 @@ static enum err_class collect(struct pg *p, int64_t deadline, struct pg_result *
 	return OK;
 }
 
+/* What has arrived of notifications. */
+static void take_hints(struct pg *p)
+{
+	for (PGnotify *n; (n = PQnotifies(p->c)); PQfreemem(n))
+		p->hinted = true;
+}
+
 /* A result that is an error becomes ours. */
 static enum err_class judge(struct pg *p, const struct pg_result *got, struct err *e)
 {
@@ -157,8 +168,10 @@ static enum err_class answer(struct pg *p, int sent, int64_t ms, struct pg_resul
 		return lost(p, "sending to PostgreSQL", e);
 	AUTO_RESULT struct pg_result got = PG_RESULT_INIT;
 	enum err_class r = collect(p, clock_mono_ms() + ms + GRACE_MS, &got, e);
-	if (r == OK)
-		r = judge(p, &got, e);
+	if (r)
+		return r;
+	take_hints(p);
+	r = judge(p, &got, e);
 	if (r || !ret)
 		return r;
 	*ret = got;
@@ -183,6 +196,17 @@ static enum err_class set_limits(struct pg *p, struct err *e)
 	(void)snprintf(idle, sizeof idle, "%lld", (long long)(p->statement_ms * 3));
 	const char *params[] = {statement, lock, idle};
 	return answer(p, PQsendQueryParams(p->c, sql, 3, NULL, params, NULL, NULL, 0), CONNECT_MS, NULL, e);
+}
+
+/* LISTEN takes an identifier, not a parameter: the one statement that is put together, by libpq's own quoting. */
+static enum err_class listen_now(struct pg *p, struct err *e)
+{
+	char *quoted = PQescapeIdentifier(p->c, p->channel, strlen(p->channel));
+	if (!quoted)
+		return lost(p, "listening", e);
+	AUTO_FREE char *sql = xprintf("LISTEN %s", quoted);
+	PQfreemem(quoted);
+	return answer(p, PQsendQuery(p->c, sql), p->statement_ms, NULL, e);
 }
 
 static enum err_class handshake(struct pg *p, struct err *e)
@@ -215,6 +239,9 @@ static enum err_class connect_now(struct pg *p, struct err *e)
 	if (PQsetnonblocking(p->c, 1))
 		return lost(p, "connecting to PostgreSQL", e);
 	r = set_limits(p, e);
+	if (r == OK && p->channel)
+		r = listen_now(p, e);
+	p->replaced = true;
 	if (r)
 		drop(p);
 	return r;
@@ -337,48 +364,30 @@ enum err_class pg_listen(struct pg *p, const char *channel, int *ret_fd, struct 
 	enum err_class r = ready(p, e);
 	if (r)
 		return r;
-	/* LISTEN takes an identifier, not a parameter: the one statement that is put together, by libpq's own quoting. */
-	char *quoted = PQescapeIdentifier(p->c, channel, strlen(channel));
-	if (!quoted)
-		return lost(p, "listening", e);
-	AUTO_FREE char *sql = xprintf("LISTEN %s", quoted);
-	PQfreemem(quoted);
-	r = answer(p, PQsendQuery(p->c, sql), p->statement_ms, NULL, e);
-	if (r == OK)
-		*ret_fd = PQsocket(p->c);
-	return r;
+	free(p->channel);
+	p->channel = xstrdup(channel);
+	r = listen_now(p, e);
+	if (r)
+		return r;
+	p->replaced = false;
+	*ret_fd = PQsocket(p->c);
+	return OK;
+}
+
+bool pg_hinted(struct pg *p)
+{
+	bool any = p->hinted;
+	p->hinted = false;
+	return any;
 }
 
 enum err_class pg_notified(struct pg *p, bool *ret, struct err *e)
 {
-	bool any = false;
 	if (!p->c || gone(p))
 		return lost(p, "listening", e);
-	for (PGnotify *n; (n = PQnotifies(p->c)); PQfreemem(n))
-		any = true;
-	*ret = any;
+	if (p->replaced)
+		return err_set(e, TRANSIENT, R_DatabaseUnavailable, "listening: the connection was replaced");
+	take_hints(p);
+	*ret = pg_hinted(p);
 	return OK;
-}
-
-void pg_result_release(struct pg_result *r)
-{
-	PQclear(r->res);
-	*r = (struct pg_result)PG_RESULT_INIT;
-}
-
-const char *pg_text(const struct pg_result *r, size_t row, int column)
-{
-	return PQgetisnull(r->res, (int)row, column) ? NULL : PQgetvalue(r->res, (int)row, column);
-}
-
-int64_t pg_int(const struct pg_result *r, size_t row, int column, int64_t null)
-{
-	const char *s = pg_text(r, row, column);
-	return s ? strtoll(s, NULL, 10) : null;
-}
-
-bool pg_bool(const struct pg_result *r, size_t row, int column)
-{
-	const char *s = pg_text(r, row, column);
-	return s && *s == 't';
 }

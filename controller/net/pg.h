@@ -46,8 +46,11 @@ bool pg_in_transaction(const struct pg *p);
 enum { PG_SCRIPT_MS = 600000 };
 enum err_class pg_script(struct pg *p, const char *sql, struct err *e) MUST_USE;
 
-/* LISTEN: the socket to poll, then drain. *ret is false when nothing arrived. Errors: listen again (which connects) and look at everything. */
+/* LISTEN: the socket to poll, then pg_notified; *ret is whether anything arrived. TRANSIENT when the connection was lost or replaced by
+ * another statement's: listen again (which connects) and look at everything. One channel a connection. */
 enum err_class pg_listen(struct pg *p, const char *channel, int *ret_fd, struct err *e) MUST_USE;
 enum err_class pg_notified(struct pg *p, bool *ret, struct err *e) MUST_USE;
+/* A notification came with a statement's answer and does not make the socket readable again. Asking forgets it. */
+bool pg_hinted(struct pg *p);
 
 #endif

@@ -223,6 +223,31 @@ static void notifications_arrive(void **state)
 	pg_free(listener);
 }
 
+/* The listener does something else between two looks. */
+static void notifications_survive_other_statements(void **state)
+{
+	struct fixture *f = *state;
+	struct pg *listener = pg_new(f->conninfo, 5000);
+	int fd = -1;
+	bool any = false;
+	ok(f, pg_listen(listener, "some \"odd\" name", &fd, &f->e));
+	ok(f, run(f, sql_notify));
+	for (int64_t deadline = clock_mono_ms() + 10000; !any && clock_mono_ms() < deadline; any = pg_hinted(listener))
+		assert_int_equal(number(f, listener, sql_one), 1);
+	assert_true(any);
+	assert_false(pg_hinted(listener));
+	terminate(f, number(f, listener, sql_pid));
+	assert_int_equal(number(f, listener, sql_one), 1); /* connects anew */
+	assert_int_equal(pg_notified(listener, &any, &f->e), TRANSIENT);
+	assert_string_equal(f->e.reason, "DatabaseUnavailable");
+	ok(f, run(f, sql_notify)); /* heard all the same */
+	any = false;
+	for (int64_t deadline = clock_mono_ms() + 10000; !any && clock_mono_ms() < deadline; any = pg_hinted(listener))
+		assert_int_equal(number(f, listener, sql_one), 1);
+	assert_true(any);
+	pg_free(listener);
+}
+
 static void scripts_run_whole(void **state)
 {
 	struct fixture *f = *state;
@@ -282,7 +307,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(values_come_as_text), T(prepared_once), T(idle_loss_is_not_noticed), T(loss_in_a_transaction_ends_it), T(failed_transaction_is_no_commit),
-		T(slow_statements_and_locks_end), T(hung_server_holds_nobody), T(mute_server_holds_nobody), T(notifications_arrive), T(scripts_run_whole),
+		T(slow_statements_and_locks_end), T(hung_server_holds_nobody), T(mute_server_holds_nobody), T(notifications_arrive), T(notifications_survive_other_statements),
+		T(scripts_run_whole),
 		T(nobody_there), T(server_dies_and_comes_back),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

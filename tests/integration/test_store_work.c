@@ -126,6 +126,30 @@ static void next_due_says_how_long(void **state)
 	assert_int_equal(ms, 0);
 }
 
+static void hint_is_heard(void **state)
+{
+	struct store_case *c = *state;
+	struct store *other = store_new(c->conninfo);
+	int fd = -1;
+	bool any = true;
+	int64_t ms = 0;
+	must(c, store_listen(c->s, &fd, &c->e));
+	must(c, store_notified(c->s, &any, &c->e));
+	assert_false(any);
+	must(c, work_notify(other, &c->e));
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	must(c, work_next_due(c->s, &ms, &c->e)); /* came with its answer */
+	assert_int_equal(ms, 0);
+	must(c, work_next_due(c->s, &ms, &c->e));
+	assert_int_equal(ms, -1);
+	must(c, work_notify(other, &c->e));
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	must(c, store_notified(c->s, &any, &c->e));
+	assert_true(any);
+	store_free(other);
+}
+
 static void lost_lease_changes_nothing(void **state)
 {
 	struct store_case *c = *state;
@@ -353,7 +377,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(most_overdue_first), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
-		T(retry_counts_and_waits), T(next_due_says_how_long), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
+		T(retry_counts_and_waits), T(next_due_says_how_long), T(hint_is_heard), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
 		T(takeover_waits_for_a_fenced_transaction), T(new_incarnation_takes_over), T(enqueue_in_a_rolled_back_transaction_is_none),
 		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(crowd_loses_nothing), T(injection_is_only_text),
 	};
