@@ -50,9 +50,9 @@ enum err_class work_wait(struct store *s, const struct lease *l, int64_t delay_m
 enum err_class work_retry(struct store *s, const struct lease *l, int64_t delay_ms, const struct err *why, struct err *e) MUST_USE; /* attempt + 1 */
 enum err_class work_extend(struct store *s, const struct lease *l, int64_t lease_ms, struct err *e) MUST_USE;
 
-/* Marks a key dirty and due now. Inside or outside a transaction. */
+/* Marks a key dirty, due now and without backoff. Inside or outside a transaction; never waits for a fenced one. */
 enum err_class work_enqueue(struct store *s, const char *key, struct err *e) MUST_USE;
-/* Every key that a resync looks at: functions, targets, runtimes, pins, environments. One statement; *ret_count keys were marked. */
+/* Every clean key that a resync looks at (dirty ones keep their time and backoff): functions, targets, runtimes, pins, environments. One statement; *ret_count keys were marked. */
 enum err_class work_resync(struct store *s, int64_t *ret_count, struct err *e) MUST_USE;
 /* Frees the leases of an owner (a new incarnation of the same controller). */
 enum err_class work_free_owner(struct store *s, const char *owner, struct err *e) MUST_USE;
@@ -84,7 +84,8 @@ struct applied {
  *   function -> function/P/F and target/P/F/E of every environment;  environment -> environment/P/E and the targets of every function in it and in those that inherit
  *   from it;  pin -> pin/P/N and its target (old and new);  runtime -> runtime/P/R and the functions that use it.
  * A project or environment that is missing is not made here: INVALID InvalidReference (the project "default" exists from migration on).
- * Another owner: INVALID OwnedByManifest naming owner and source, unless force. */
+ * Another owner: INVALID OwnedByManifest naming owner and source, unless force or nothing changed. While it is being removed: CONFLICT Deleting.
+ * One transaction at a time admits (an advisory lock until its end), so keep it short. A project's runtimes include those of the project "default". */
 struct apply_opts {
 	const char *owner, *actor;
 	bool force;
@@ -92,7 +93,7 @@ struct apply_opts {
 enum err_class manifest_apply(struct store *s, const struct manifest *m, const struct apply_opts *o, struct applied *ret, struct err *e) MUST_USE;
 /* After all documents of one apply: references that must exist do (runtime of a function, inherits, function and environment of a pin), no inheritance cycle. */
 enum err_class manifest_check_references(struct store *s, const struct manifest *m, struct err *e) MUST_USE;
-/* Marks for deletion and enqueues; INVALID NotFound. INVALID InvalidReference when others still refer to it (a runtime in use, an environment inherited from). */
+/* Marks for deletion and enqueues, in the caller's transaction; again is fine; INVALID NotFound. INVALID InvalidReference when others still refer to it (a runtime in use, an environment inherited from). */
 enum err_class manifest_delete(struct store *s, enum kind kind, const char *project, const char *name, const char *actor, struct err *e) MUST_USE;
 /* The loop's last step of a deletion: the row goes (functions keep theirs with deleted_at). */
 enum err_class manifest_remove(struct store *s, enum kind kind, const char *project, const char *name, struct err *e) MUST_USE;
@@ -248,6 +249,7 @@ struct event {
 	bool warning;
 	const char *kind, *project, *name, *environment /* or NULL */, *reason, *message;
 };
+/* Leaves out what the object's newest event said within the last ten seconds. Ids are given at commit, in its order. */
 enum err_class event_add(struct store *s, const struct event *ev, struct err *e) MUST_USE;
 enum err_class function_log_add(struct store *s, const char *function_id, const char *deployment_id /* or NULL */, const char *environment /* or NULL */,
 				const char *actor, const char *operation, const char *message, struct err *e) MUST_USE;
