@@ -1,4 +1,4 @@
--- Keys that are dirty already keep their time and their backoff.
+-- Keys that are dirty already keep their time and their backoff; but those that only wait for a time are looked at like all others.
 WITH keys AS (
 	SELECT concat_ws('/', kind, project, name) AS key FROM manifests
 	UNION SELECT concat_ws('/', 'target', project, name, environment) FROM targets
@@ -8,4 +8,4 @@ WITH keys AS (
 		WHERE e.follow)
 SELECT work_mark(coalesce(array_agg(keys.key), '{}'))
 FROM keys LEFT JOIN work w ON w.key = keys.key
-WHERE w.key IS NULL OR w.seq = w.done_seq
+WHERE w.key IS NULL OR w.seq = w.done_seq OR (w.attempt = 0 AND w.due_at > clock_timestamp())

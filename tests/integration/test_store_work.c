@@ -276,6 +276,17 @@ static void resync_leaves_backoff_alone(void **state)
 	assert_string_equal(peek(c, "SELECT attempt || ' ' || (due_at > clock_timestamp()) FROM work WHERE key = 'function/default/hello'"), "3 true");
 }
 
+static void resync_looks_at_what_waits_for_a_time(void **state)
+{
+	struct store_case *c = *state;
+	must(c, apply(c, RUNTIME("static") FOLLOWER("dev") FUNCTION("hello", "static"), NULL));
+	clean_all(c);
+	(void)peek(c, "UPDATE work SET done_seq = seq - 1, due_at = clock_timestamp() + interval '1 hour' WHERE key = 'target/default/hello/dev'");
+	int64_t n = 0;
+	must(c, work_resync(c->s, &n, &c->e));
+	assert_string_equal(peek(c, "SELECT due_at <= clock_timestamp() FROM work WHERE key = 'target/default/hello/dev'"), "true");
+}
+
 enum { KEYS = 5, WORKERS = 4, MARKS = 60 };
 
 struct crowd {
@@ -379,7 +390,8 @@ int main(void)
 		T(most_overdue_first), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
 		T(retry_counts_and_waits), T(next_due_says_how_long), T(hint_is_heard), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
 		T(takeover_waits_for_a_fenced_transaction), T(new_incarnation_takes_over), T(enqueue_in_a_rolled_back_transaction_is_none),
-		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(crowd_loses_nothing), T(injection_is_only_text),
+		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(resync_looks_at_what_waits_for_a_time),
+		T(crowd_loses_nothing), T(injection_is_only_text),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }

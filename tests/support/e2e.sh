@@ -48,7 +48,7 @@ get() {
 	shift $(($# > 1 ? 2 : 1))
 	curl -sS -m 30 "$@" "http://$host.fn.localhost:$GATEWAY_PORT$path"
 }
-status_of() { get "$@" -o /dev/null -w '%{http_code}'; }
+status_of() { get "$1" "${2:-/}" -o /dev/null -w "%{http_code}"; }
 answers() { [[ $(get "$1" "$2" 2>/dev/null) == *"$3"* ]]; }
 
 # instance_pids FUNCTION: of the programs that run in its instances.
