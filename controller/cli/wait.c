@@ -19,37 +19,57 @@ static void pause_between_looks(int64_t since_start_ms)
 	(void)poll(NULL, 0, ms);
 }
 
-static void show(struct waited *w, const char *reason, const char *message)
+/* What is known of one object, as one line. True when it changed. */
+static bool describe(struct waited *w, const char *reason, const char *message)
 {
 	char line[sizeof w->shown];
 	(void)snprintf(line, sizeof line, "%s/%s: %s%s%s", kind_info(w->kind)->singular, w->name, reason, *message ? ": " : "", message);
 	if (strcmp(line, w->shown) == 0)
-		return;
+		return false;
 	memcpy(w->shown, line, sizeof line);
-	(void)fprintf(stderr, "%s\n", line);
+	return true;
 }
 
-static void judge(struct waited *w, const json_t *doc)
+/* On a terminal the objects' lines are rewritten in place; elsewhere each change is a line of its own. */
+static void show(const struct cli *c, const struct waited *objects, size_t n, size_t changed, size_t *drawn)
+{
+	if (!c->terminal) {
+		(void)fprintf(stderr, "%s\n", objects[changed].shown);
+		return;
+	}
+	if (*drawn)
+		(void)fprintf(stderr, "\033[%zuA", *drawn);
+	*drawn = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!*objects[i].shown)
+			continue;
+		const char *mark = objects[i].done ? "\342\234\224" : objects[i].failed ? "\342\234\227" : "\342\227\216"; /* check, cross, bull's eye */
+		(void)fprintf(stderr, "\033[2K%s %.*s\n", mark, (int)strcspn(objects[i].shown, "\n"), objects[i].shown);
+		(*drawn)++;
+	}
+}
+
+/* True when there is something new to show. */
+static bool judge(struct waited *w, const json_t *doc)
 {
 	const json_t *ready = condition_of(doc, "Ready"), *progressing = condition_of(doc, "Progressing");
 	int64_t seen = json_int_or(json_object_get(doc, "status"), "observedGeneration", 0);
 	if (!ready || seen < w->generation)
-		return;
+		return false;
 	const char *reason = json_str_or(ready, "reason", ""), *message = json_str_or(ready, "message", "");
 	w->done = strcmp(json_str_or(ready, "status", ""), "True") == 0;
 	w->held = strcmp(reason, "Held") == 0;
 	w->failed = !w->done && strcmp(json_str_or(progressing, "status", "True"), "False") == 0;
-	show(w, reason, message);
+	return describe(w, reason, message);
 }
 
-static enum err_class look(struct cli *c, struct client *cl, struct waited *w, struct err *e)
+static enum err_class look(struct cli *c, struct client *cl, struct waited *w, bool *ret_changed, struct err *e)
 {
 	AUTO_JSON json_t *doc = NULL;
 	const char *query[] = {"project", w->project, NULL};
 	const char *path = object_path(c, w->kind, w->name);
 	enum err_class class = client_call(cl, "GET", path, w->kind == KIND_PROJECT ? NULL : query, NULL, &doc, e);
-	if (!class)
-		judge(w, doc);
+	*ret_changed = !class && judge(w, doc);
 	return class;
 }
 
@@ -59,8 +79,8 @@ static enum exit_code verdict(const struct waited *objects, size_t n, bool over)
 	for (size_t i = 0; i < n; i++) {
 		if (objects[i].done)
 			continue;
-		if (objects[i].held && code == EXIT_OK)
-			code = EXIT_HELD;
+		if (objects[i].held)
+			code = code == EXIT_OK ? EXIT_HELD : code; /* what failed or is late matters more */
 		else if (objects[i].failed)
 			code = EXIT_FAILED;
 		else if (over && code != EXIT_FAILED)
@@ -74,9 +94,10 @@ static void explain(const struct waited *objects, size_t n, enum exit_code code,
 	for (size_t i = 0; i < n; i++) {
 		if (objects[i].done)
 			continue;
-		const char *kind = kind_info(objects[i].kind)->singular;
-		(void)fprintf(stderr, "error: %s\n  next: fnctl describe %s/%s; fnctl logs %s\n",
-			      *objects[i].shown ? objects[i].shown : objects[i].name, kind, objects[i].name, objects[i].name);
+		const char *kind = kind_info(objects[i].kind)->singular, *name = objects[i].name;
+		bool logs = objects[i].kind == KIND_FUNCTION;
+		(void)fprintf(stderr, "error: %s\n  next: fnctl describe %s/%s%s%s\n", *objects[i].shown ? objects[i].shown : name, kind, name,
+			      logs ? "; fnctl logs " : "", logs ? name : "");
 	}
 	if (code == EXIT_TIMEOUT)
 		(void)fprintf(stderr, "error: not ready after %lld s; it goes on converging: `fnctl wait` waits again\n",
@@ -90,12 +111,16 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 	if (cli_client(c, &cl, &e) != OK)
 		return fail(c, &e);
 	int64_t start = clock_mono_ms();
+	size_t drawn = 0;
 	for (;;) {
 		size_t open = 0;
 		for (size_t i = 0; i < n; i++) {
 			if (objects[i].done || objects[i].failed)
 				continue;
-			enum err_class class = look(c, cl, &objects[i], &e);
+			bool changed = false;
+			enum err_class class = look(c, cl, &objects[i], &changed, &e);
+			if (changed)
+				show(c, objects, n, i, &drawn);
 			if (class && class != TRANSIENT && class != CONFLICT)
 				return fail(c, &e);
 			open += !objects[i].done && !objects[i].failed;

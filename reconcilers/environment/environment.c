@@ -11,7 +11,7 @@ static void judge(struct pass *p, const struct environment_binding *rows, size_t
 		if (current && (strcmp(b->status, "Serving") == 0 || strcmp(b->status, "Stopped") == 0))
 			continue;
 		w->blocked = current ? reason_parse(b->status) : R_Pending;
-		w->blocked_message = arena_printf(p->arena, "%s: %s", b->function, current ? b->message : "not looked at yet");
+		w->blocked_message = arena_printf(p->arena, "%s: %s", b->function, current ? b->message : "waiting for its turn");
 	}
 }
 

@@ -75,7 +75,7 @@ static void plan_summary(const struct function_world *w, struct arena *a, struct
 		if (current && (is(t->status, "Serving") || is(t->status, "Stopped")))
 			continue;
 		enum reason r = current ? reason_parse(t->status) : R_Pending;
-		settle(p, VERDICT_STEADY, r, arena_printf(a, "in %s: %s", t->environment, current ? t->message : "not looked at yet"));
+		settle(p, VERDICT_STEADY, r, arena_printf(a, "in %s: %s", t->environment, current ? t->message : "waiting for its turn"));
 		return;
 	}
 }

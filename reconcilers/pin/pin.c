@@ -17,7 +17,7 @@ static enum err_class look(struct pass *p, const struct manifest_row *row, struc
 	if (current && (strcmp(t.status, "Serving") == 0 || strcmp(t.status, "Stopped") == 0))
 		return OK;
 	w->blocked = current ? reason_parse(t.status) : R_Pending;
-	w->blocked_message = current ? t.message : "not looked at yet";
+	w->blocked_message = current ? t.message : "waiting for its turn";
 	return OK;
 }
 
