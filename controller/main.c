@@ -70,9 +70,12 @@ static enum err_class take_lock(struct parts *k, struct err *e)
 
 static enum err_class make_directories(struct parts *k, struct err *e)
 {
-	static const char *const needed[] = {"run", "store", "uploads", "builds", "cache", "secrets"};
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} needed[] = {{"run", 0755}, {"store", 0700}, {"uploads", 0700}, {"builds", 0700}, {"cache", 0755}, {"secrets", 0700}};
 	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-		enum err_class c = fs_mkdirs(conf_path(&k->conf, &k->arena, needed[i]), 0755, e);
+		enum err_class c = fs_mkdirs(conf_path(&k->conf, &k->arena, needed[i].name), needed[i].mode, e);
 		if (c)
 			return c;
 	}

@@ -163,6 +163,25 @@ static struct process read_conmon(const char *bundle)
 	return fs_read(path, &text, NULL) ? (struct process){0, 0} : process_of((pid_t)strtol(buf_str(&text), NULL, 10));
 }
 
+/* The runtime's own message out of its log line (time="…" level=error msg="…"), on one line; any other text as it is. */
+static void plain_words(const char *said, char *out, size_t size)
+{
+	static const char mark[] = "msg=\"";
+	const char *at = strstr(said, mark);
+	bool quoted = at != NULL;
+	size_t n = 0;
+	for (at = quoted ? at + sizeof mark - 1 : said; *at && n + 1 < size; at++) {
+		if (quoted && *at == '"')
+			break;
+		if (quoted && *at == '\\' && at[1])
+			at++;
+		out[n++] = *at == '\n' ? ' ' : *at;
+	}
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+}
+
 /* The container's process, or what was said instead. */
 static struct process judge_creation(const struct creation *c, struct err *e)
 {
@@ -177,9 +196,11 @@ static struct process judge_creation(const struct creation *c, struct err *e)
 	}
 	pid_t pid = (pid_t)json_int_or(answer, "data", json_int_or(answer, "pid", -1));
 	struct process p = process_of(pid);
-	if (pid <= 0)
-		(void)err_set(e, INVALID, R_StartFailed, "%.400s", json_str_or(answer, "message", "the runtime gave no reason"));
-	else if (!p.pid)
+	if (pid <= 0) {
+		char words[400];
+		plain_words(json_str_or(answer, "message", "the runtime gave no reason"), words, sizeof words);
+		(void)err_set(e, INVALID, R_StartFailed, "%s", words);
+	} else if (!p.pid)
 		(void)err_set(e, INVALID, R_StartFailed, "the container's process ended at once");
 	return p;
 }
