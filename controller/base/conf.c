@@ -1,5 +1,6 @@
 #include "base/conf.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 
 enum { CONF_MAX = 65536 };
 
-enum value_type { STRING, NUMBER };
+enum value_type { STRING, NUMBER, ADDRESS, INSTANCE, GROUP };
 
 static const struct key {
 	const char *name;
@@ -18,14 +19,14 @@ static const struct key {
 	size_t offset;
 	long min, max;
 } keys[] = {
-	{"instance", STRING, offsetof(struct conf, instance), 0, 0},
-	{"listen", STRING, offsetof(struct conf, listen), 0, 0},
+	{"instance", INSTANCE, offsetof(struct conf, instance), 0, 0},
+	{"listen", ADDRESS, offsetof(struct conf, listen), 0, 0},
 	{"api_port", NUMBER, offsetof(struct conf, api_port), 1, 65535},
 	{"registry_port", NUMBER, offsetof(struct conf, registry_port), 1, 65535},
 	{"gateway_port", NUMBER, offsetof(struct conf, gateway_port), 1, 65535},
-	{"subnet", STRING, offsetof(struct conf, subnet), 0, 0},
-	{"link_address", STRING, offsetof(struct conf, link_address), 0, 0},
-	{"cgroup_parent", STRING, offsetof(struct conf, cgroup_parent), 0, 0},
+	{"subnet", ADDRESS, offsetof(struct conf, subnet), 0, 0},
+	{"link_address", ADDRESS, offsetof(struct conf, link_address), 0, 0},
+	{"cgroup_parent", GROUP, offsetof(struct conf, cgroup_parent), 0, 0},
 	{"domain", STRING, offsetof(struct conf, domain), 0, 0},
 	{"image_template", STRING, offsetof(struct conf, image_template), 0, 0},
 	{"database", STRING, offsetof(struct conf, database), 0, 0},
@@ -52,6 +53,22 @@ static char *trim(char *s)
 	return s;
 }
 
+/* What is wrong with a text, or NULL. Root makes links, cgroups and files with these names. */
+static const char *fault(enum value_type type, const char *value)
+{
+	struct in_addr address;
+	size_t n = strlen(value);
+	switch (type) {
+	case ADDRESS: return inet_pton(AF_INET, value, &address) == 1 ? NULL : "must be an IPv4 address";
+	case INSTANCE:
+		return n >= 1 && n <= 6 && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789") == n ? NULL : "must be 1 to 6 of a-z 0-9";
+	case GROUP: return value[0] == '/' && n > 1 && !strstr(value, "..") ? NULL : "must be a path below the cgroups' root, such as /fn";
+	case STRING:
+	case NUMBER: break;
+	}
+	return n ? NULL : "must not be empty";
+}
+
 static enum err_class set_key(struct conf *c, const char *name, char *value, const char *at, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -59,7 +76,10 @@ static enum err_class set_key(struct conf *c, const char *name, char *value, con
 		if (strcmp(k->name, name) != 0)
 			continue;
 		void *slot = (char *)c + k->offset;
-		if (k->type == STRING) {
+		if (k->type != NUMBER) {
+			const char *wrong = fault(k->type, value);
+			if (wrong)
+				return err_set(e, INVALID, R_InvalidValue, "%s: %s %s", at, name, wrong);
 			*(const char **)slot = value;
 			return OK;
 		}

@@ -14,8 +14,10 @@ enum err_class fs_read(const char *path, struct buf *b, struct err *e)
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, INVALID, R_NotFound, "%s: no such file", path);
+	if (fd < 0 && errno == EACCES)
+		return err_errno(e, errno, DENIED, R_Forbidden, "open %s", path);
 	if (fd < 0)
-		return err_errno(e, errno, errno == EACCES ? DENIED : TRANSIENT, R_Internal, "open %s", path);
+		return err_errno(e, errno, TRANSIENT, R_Internal, "open %s", path);
 	for (;;) {
 		size_t room = b->max - b->len < 65536 ? b->max - b->len : 65536;
 		char *to = buf_reserve(b, room);

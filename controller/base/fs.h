@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 
-/* Whole file into *b (bounded by b->max). INVALID NotFound when absent, INVALID TooLarge beyond the maximum. */
+/* Whole file into *b (bounded by b->max). INVALID NotFound when absent, INVALID TooLarge beyond the maximum,
+ * DENIED Forbidden where we may not read it. */
 enum err_class fs_read(const char *path, struct buf *b, struct err *e) MUST_USE;
 
 /* Writes a temporary file beside path, syncs it when durable, renames it over path. mode applies exactly. */

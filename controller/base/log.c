@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/mem.h"
+#include "base/utf8.h"
 
 enum { LINE_MAX_BYTES = 16384 };
 
@@ -14,8 +14,9 @@ static enum log_level threshold = LOG_INFO; /* set once, before threads start */
 
 void log_set_level(enum log_level level) { threshold = level; }
 
-static void add_string(struct buf *b, const char *s)
+static void add_string(struct buf *b, const char *text)
 {
+	AUTO_FREE char *s = utf8_clean(text); /* JSON is UTF-8; a program's last words need not be */
 	(void)buf_puts(b, "\"");
 	for (const unsigned char *c = (const unsigned char *)s; *c; c++) {
 		if (*c == '"' || *c == '\\')
@@ -30,12 +31,19 @@ static void add_string(struct buf *b, const char *s)
 	(void)buf_puts(b, "\"");
 }
 
+/* A pair that does not fit is left out whole, so that the line stays JSON. */
 static void add_pair(struct buf *b, const char *key, const char *value)
 {
+	size_t before = b->len;
 	(void)buf_puts(b, ",");
 	add_string(b, key);
 	(void)buf_puts(b, ":");
 	add_string(b, value);
+	if (!b->overflow)
+		return;
+	b->overflow = false;
+	b->len = before;
+	b->p[before] = '\0';
 }
 
 static void start_line(struct buf *b, enum log_level level, const char *msg)
@@ -62,8 +70,7 @@ static void add_fields(struct buf *b, va_list ap)
 
 static void end_line(struct buf *b)
 {
-	b->max += 64; /* the line's end fits whatever was cut */
-	b->overflow = false;
+	b->max += 2; /* the line's end always fits */
 	(void)buf_puts(b, "}\n");
 	ssize_t n = write(STDERR_FILENO, b->p, b->len);
 	(void)n; /* a log that cannot be written has nobody to tell */

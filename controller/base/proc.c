@@ -14,6 +14,7 @@
 #include "base/clock.h"
 
 static const char *const default_env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+static const char *const directories[] = {"/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"};
 
 enum { FIRST_PASSED = 3, MAX_FDS = 16 };
 
@@ -41,6 +42,25 @@ static int place_fds(const struct proc_spec *s)
 	return (int)syscall(SYS_close_range, (unsigned)n, ~0U, 0U);
 }
 
+/* Our own PATH does not count: it may be that of whoever called us. */
+static void exec_by_name(const char *name, char *const *argv, char *const *env)
+{
+	char path[256];
+	if (strchr(name, '/')) {
+		(void)execve(name, argv, env);
+		return;
+	}
+	size_t n = strlen(name) + 1;
+	for (size_t i = 0; i < ARRAY_LEN(directories); i++) {
+		size_t dir = strlen(directories[i]);
+		if (dir + n > sizeof path)
+			return;
+		memcpy(path, directories[i], dir);
+		memcpy(path + dir, name, n);
+		(void)execve(path, argv, env); /* comes back only when it failed: then the next one */
+	}
+}
+
 static _Noreturn void run_child(const struct proc_spec *s, pid_t parent)
 {
 	for (int sig = 1; sig < 32; sig++)
@@ -55,7 +75,7 @@ static _Noreturn void run_child(const struct proc_spec *s, pid_t parent)
 	if (chdir(s->dir ? s->dir : "/") != 0 || place_fds(s) != 0)
 		_exit(127);
 	char *const *env = (char *const *)(s->env ? s->env : default_env);
-	(void)execvpe(s->argv[0], (char *const *)s->argv, env);
+	exec_by_name(s->argv[0], (char *const *)s->argv, env);
 	_exit(127);
 }
 
