@@ -46,23 +46,24 @@ char *host_name(struct arena *a, const char *domain, const char *project, const 
 
 enum { WORD = 64 };
 
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Insertions, deletions, replacements and swaps of neighbours ("wiat"), each counted as one. */
 static size_t edits(const char *a, size_t na, const char *b, size_t nb)
 {
-	size_t row[WORD + 1];
+	size_t rows[3][WORD + 1], *before = rows[0], *above = rows[1], *row = rows[2];
 	for (size_t j = 0; j <= nb; j++)
 		row[j] = j;
 	for (size_t i = 1; i <= na; i++) {
-		size_t corner = row[0];
+		size_t *oldest = before;
+		before = above;
+		above = row;
+		row = oldest;
 		row[0] = i;
 		for (size_t j = 1; j <= nb; j++) {
-			size_t above = row[j];
-			size_t best = corner + (a[i - 1] != b[j - 1]);
-			if (above + 1 < best)
-				best = above + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-			corner = above;
+			row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], row[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], before[j - 2] + 1);
 		}
 	}
 	return row[nb];

@@ -24,7 +24,7 @@ bool key_split(const char *key, struct arena *a, struct key_parts *ret);
 /* The host a function answers as: "hello.dev.fn.localhost"; outside the default project "hello.dev.shop.fn.localhost". */
 char *host_name(struct arena *a, const char *domain, const char *project, const char *function, const char *environment);
 
-/* The nearest of n candidates within a third of its length in edits, or NULL: for "did you mean". */
+/* The nearest of n candidates within a third of its length in edits (a swap of neighbours is one), or NULL: for "did you mean". */
 const char *nearest_name(const char *word, const char *const *candidates, size_t n);
 
 #endif
