@@ -1,0 +1,276 @@
+/* fnctl's words: flags, arguments, and the tables behind the help. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <string.h>
+
+#include "cli/cli.h" /* before cmocka, which has a macro fail() */
+
+#include <cmocka.h>
+
+struct words {
+	struct arena a;
+	struct cli c;
+	struct err e;
+	enum err_class class;
+};
+
+static const struct command *command(const char *name)
+{
+	for (size_t i = 0; i < commands_n; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	fail_msg("there is no command %s", name);
+	return NULL;
+}
+
+/* Parses what stands after "fnctl", words separated by single spaces. */
+static void parse(struct words *w, const char *line)
+{
+	char *argv[32];
+	int argc = 0;
+	*w = (struct words){.e = ERR_INIT};
+	for (char *word = arena_strdup(&w->a, line), *next; word; word = next) {
+		next = strchr(word, ' ');
+		if (next)
+			*next++ = '\0';
+		argv[argc++] = word;
+	}
+	w->c = (struct cli){.command = command(argv[0]), .arena = &w->a};
+	w->class = flags_parse(&w->c, argc - 1, argv + 1, &w->e);
+}
+
+#define WORDS(name, line) \
+	struct words name __attribute__((cleanup(forget))); \
+	parse(&name, line)
+
+static void forget(struct words *w) { arena_release(&w->a); }
+
+static void values_in_every_spelling(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"get functions -o json", "get functions -ojson", "get functions --output json", "get functions --output=json",
+					    "get -o yaml functions -o json", "get -o json -- functions"};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		WORDS(w, lines[i]);
+		if (w.class)
+			fail_msg("%s: %s", lines[i], w.e.msg);
+		assert_string_equal(flag_or(&w.c, FLAG_OUTPUT, "none"), "json"); /* the last one counts */
+		assert_int_equal(w.c.args.n, 1);
+		assert_string_equal(w.c.args.items[0], "functions");
+	}
+}
+
+static void switches_and_repeated_values(void **state)
+{
+	(void)state;
+	WORDS(w, "apply -f a.yaml -f b --wait --filename=-");
+	assert_int_equal(w.class, OK);
+	assert_int_equal(w.c.flag[FLAG_FILE].n, 3);
+	assert_string_equal(w.c.flag[FLAG_FILE].items[0], "a.yaml");
+	assert_string_equal(w.c.flag[FLAG_FILE].items[2], "-");
+	assert_true(flag_on(&w.c, FLAG_WAIT));
+	assert_false(flag_on(&w.c, FLAG_FORCE));
+	assert_string_equal(flag_or(&w.c, FLAG_TIMEOUT, "none"), "none");
+}
+
+static void one_letter_means_what_the_command_says(void **state)
+{
+	(void)state;
+	WORDS(logs, "logs hello -f");
+	assert_int_equal(logs.class, OK);
+	assert_true(flag_on(&logs.c, FLAG_FOLLOW));
+	assert_false(flag_on(&logs.c, FLAG_FILE));
+	WORDS(dry, "apply -f - --dry-run");
+	assert_int_equal(dry.class, OK);
+	assert_string_equal(flag_or(&dry.c, FLAG_DRY_RUN, "none"), "server");
+	assert_int_equal(dry.c.args.n, 0); /* a lone dash is a value */
+	WORDS(words, "invoke -- -strange-name");
+	assert_int_equal(words.class, OK);
+	assert_string_equal(words.c.args.items[0], "-strange-name");
+	WORDS(header, "invoke hello -H A:1 -H B:2 -d @-");
+	assert_int_equal(header.c.flag[FLAG_HEADER].n, 2);
+	assert_string_equal(flag_or(&header.c, FLAG_DATA, ""), "@-");
+}
+
+static void mistakes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *says;
+	} rows[] = {
+		{"apply --wiat", "did you mean --wait?"}, {"apply --watch", "unknown flag --watch"}, {"apply -z", "unknown flag -z"},
+		{"get --timeout 3s", "unknown flag --timeout"}, {"get functions -o", "--output needs a value: FORMAT"}, {"apply --wait=yes", "--wait takes no value"},
+		{"get -wA", "unknown flag -wA"}, {"apply --", NULL}, {"apply --nonsense", "unknown flag --nonsense"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		WORDS(w, rows[i].line);
+		if (!rows[i].says) {
+			assert_int_equal(w.class, OK);
+			continue;
+		}
+		if (w.class != INVALID)
+			fail_msg("\"%s\" was taken", rows[i].line);
+		assert_string_equal(w.e.reason, "InvalidFlag");
+		if (!strstr(w.e.msg, rows[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", w.e.msg, rows[i].says);
+	}
+}
+
+static void there_may_not_be_too_many(void **state)
+{
+	(void)state;
+	AUTO_BUF struct buf line = BUF_INIT(10000);
+	assert_true(buf_puts(&line, "get"));
+	struct words w = {.e = ERR_INIT};
+	char *argv[MAX_VALUES + 1];
+	for (size_t i = 0; i <= MAX_VALUES; i++)
+		argv[i] = arena_printf(&w.a, "w%zu", i);
+	w.c = (struct cli){.command = command("get"), .arena = &w.a};
+	assert_int_equal(flags_parse(&w.c, MAX_VALUES + 1, argv, &w.e), INVALID);
+	assert_string_equal(w.e.reason, "InvalidFlag");
+	arena_release(&w.a);
+}
+
+static void durations(void **state)
+{
+	(void)state;
+	int64_t ms = 7;
+	struct err e = ERR_INIT;
+	WORDS(given, "wait function/hello --timeout 1m");
+	assert_int_equal(flag_duration(&given.c, FLAG_TIMEOUT, 5, &ms, &e), OK);
+	assert_int_equal(ms, 60000);
+	WORDS(absent, "wait function/hello");
+	assert_int_equal(flag_duration(&absent.c, FLAG_TIMEOUT, 5, &ms, &e), OK);
+	assert_int_equal(ms, 5);
+	static const char *const bad[] = {"wait x --timeout 30", "wait x --timeout -1s", "wait x --timeout soon", "wait x --timeout="};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		WORDS(w, bad[i]);
+		if (flag_duration(&w.c, FLAG_TIMEOUT, 5, &ms, &e) != INVALID)
+			fail_msg("\"%s\" was taken", bad[i]);
+		assert_string_equal(e.reason, "InvalidFlag");
+	}
+}
+
+static void objects_in_both_spellings(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		enum kind kind;
+		const char *name;
+	} rows[] = {
+		{"wait function/hello", KIND_FUNCTION, "hello"}, {"wait functions hello", KIND_FUNCTION, "hello"}, {"wait fn hello", KIND_FUNCTION, "hello"},
+		{"wait environment/dev", KIND_ENVIRONMENT, "dev"}, {"wait env", KIND_ENVIRONMENT, NULL}, {"wait rt/python", KIND_RUNTIME, "python"},
+		{"wait pin/p", KIND_PIN, "p"}, {"wait projects shop", KIND_PROJECT, "shop"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		WORDS(w, rows[i].line);
+		enum kind kind = KIND_COUNT;
+		const char *name = "untouched";
+		assert_int_equal(object_argument(&w.c, 0, &kind, &name, &w.e), OK);
+		assert_int_equal(kind, rows[i].kind);
+		if (rows[i].name)
+			assert_string_equal(name, rows[i].name);
+		else
+			assert_null(name);
+	}
+}
+
+static void what_is_no_object(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *reason;
+	} rows[] = {
+		{"wait", "InvalidFlag"}, {"wait gadget/x", "UnknownKind"}, {"wait function/a b", "InvalidFlag"}, {"wait function a b", "InvalidFlag"},
+		{"wait function/", "InvalidFlag"}, {"wait /a", "UnknownKind"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		WORDS(w, rows[i].line);
+		enum kind kind = KIND_COUNT;
+		const char *name = "untouched";
+		if (object_argument(&w.c, 0, &kind, &name, &w.e) != INVALID)
+			fail_msg("\"%s\" was taken", rows[i].line);
+		assert_string_equal(w.e.reason, rows[i].reason);
+		assert_string_equal(name, "untouched");
+	}
+}
+
+static void words_that_nobody_asked_for(void **state)
+{
+	(void)state;
+	WORDS(w, "apply -f a.yaml b.yaml");
+	assert_int_equal(no_arguments(&w.c, &w.e), INVALID);
+	assert_string_equal(w.e.reason, "InvalidFlag");
+	assert_non_null(strstr(w.e.msg, "b.yaml"));
+	WORDS(none, "apply -f a.yaml");
+	assert_int_equal(no_arguments(&none.c, &none.e), OK);
+}
+
+static void the_tables_are_whole(void **state)
+{
+	(void)state;
+	for (size_t f = 0; f < FLAG_COUNT; f++) {
+		assert_non_null(flags[f].long_name);
+		assert_true(strlen(flags[f].help) > 5);
+		for (size_t other = 0; other < f; other++)
+			assert_string_not_equal(flags[f].long_name, flags[other].long_name);
+	}
+	for (size_t i = 0; i < commands_n; i++) {
+		const struct command *cmd = &commands[i];
+		assert_non_null(cmd->run);
+		bool letters[256] = {['h'] = true, ['p'] = true}; /* every command's */
+		for (const enum flag_id *f = cmd->flags; *f != FLAG_COUNT; f++) {
+			unsigned char letter = (unsigned char)flags[*f].short_name;
+			if (letter && letters[letter])
+				fail_msg("fnctl %s: -%c means two things", cmd->name, letter);
+			letters[letter] = true;
+		}
+		for (size_t other = 0; other < i; other++)
+			assert_string_not_equal(cmd->name, commands[other].name);
+	}
+}
+
+static void help_shows_what_the_tables_have(void **state)
+{
+	(void)state;
+	AUTO_BUF struct buf general = BUF_INIT(1 << 16);
+	general_help(&general);
+	assert_false(general.overflow);
+	for (size_t i = 0; i < commands_n; i++) {
+		const struct command *cmd = &commands[i];
+		assert_non_null(strstr(buf_str(&general), cmd->summary));
+		AUTO_BUF struct buf help = BUF_INIT(1 << 16);
+		command_help(cmd, &help);
+		assert_false(help.overflow);
+		for (const enum flag_id *f = cmd->flags; *f != FLAG_COUNT; f++) {
+			AUTO_FREE char *flag = xprintf("--%s", flags[*f].long_name);
+			assert_non_null(strstr(buf_str(&help), flag));
+			assert_non_null(strstr(buf_str(&help), flags[*f].help));
+		}
+		assert_non_null(strstr(buf_str(&help), "--server"));
+		if (strcmp(cmd->name, "version") != 0 && strcmp(cmd->name, "help") != 0)
+			assert_non_null(strstr(buf_str(&help), "Examples:"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_in_every_spelling),
+		cmocka_unit_test(switches_and_repeated_values),
+		cmocka_unit_test(one_letter_means_what_the_command_says),
+		cmocka_unit_test(mistakes),
+		cmocka_unit_test(there_may_not_be_too_many),
+		cmocka_unit_test(durations),
+		cmocka_unit_test(objects_in_both_spellings),
+		cmocka_unit_test(what_is_no_object),
+		cmocka_unit_test(words_that_nobody_asked_for),
+		cmocka_unit_test(the_tables_are_whole),
+		cmocka_unit_test(help_shows_what_the_tables_have),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
