@@ -68,15 +68,23 @@ const char *flag_or(const struct cli *c, enum flag_id f, const char *fallback); 
 enum err_class flag_duration(const struct cli *c, enum flag_id f, int64_t fallback_ms, int64_t *ret, struct err *e) MUST_USE;
 void command_help(const struct command *cmd, struct buf *out);
 void general_help(struct buf *out);
+const struct command *command_find(const char *name); /* NULL: there is none */
+enum exit_code unknown_command(const char *name);     /* says so on standard error, with the nearest one */
+enum exit_code print_help(const struct command *cmd); /* NULL: of fnctl as a whole */
 
 /* The project that -p names, or "default". */
 const char *cli_project(const struct cli *c);
 
 /* Prints "error: …", the hint, and for a manifest each problem with its position; gives the exit code that fits the class. */
 enum exit_code fail(const struct cli *c, const struct err *e);
+/* The same for problems that were found here, before anything was sent. */
+enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, const struct err *e);
 
 /* "function/hello", "fn hello", "functions hello": kind and name from args[at…]; *ret_name NULL when only a kind was given. INVALID InvalidFlag. */
 enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_kind, const char **ret_name, struct err *e) MUST_USE;
+
+/* For commands that take flags only: INVALID InvalidFlag naming the first word, so that `-f *.yaml` does not apply one file of many. */
+enum err_class no_arguments(const struct cli *c, struct err *e) MUST_USE;
 
 enum exit_code cmd_apply(struct cli *c);
 enum exit_code cmd_diff(struct cli *c);

@@ -36,17 +36,6 @@ static enum exit_code wait_for(struct cli *c, const json_t *items, int64_t timeo
 	return wait_ready(c, objects, n, timeout_ms);
 }
 
-/* Problems found here before anything was sent look like the server's. */
-static enum exit_code fail_locally(struct cli *c, const struct manifests *docs, const struct err *e)
-{
-	for (size_t i = 0; i < docs->nproblems; i++) {
-		const struct problem *p = &docs->problems[i];
-		(void)fprintf(stderr, "%s:%d:%d: %s%s%s (%s)\n", p->file, p->line, p->column, p->object, *p->object ? ": " : "", p->message,
-			      reason_token(p->reason));
-	}
-	return fail(c, e);
-}
-
 enum exit_code cmd_apply(struct cli *c)
 {
 	struct err e = ERR_INIT;
@@ -56,6 +45,8 @@ enum exit_code cmd_apply(struct cli *c)
 	struct client *cl;
 	int64_t timeout_ms;
 	bool dry = flag_on(c, FLAG_DRY_RUN);
+	if (no_arguments(c, &e) != OK)
+		return fail(c, &e);
 	if (dry && strcmp(flag_or(c, FLAG_DRY_RUN, ""), "server") != 0) {
 		(void)err_set(&e, INVALID, R_InvalidFlag, "--dry-run takes only \"server\"");
 		return fail(c, &e);

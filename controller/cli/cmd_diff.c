@@ -47,7 +47,11 @@ enum exit_code cmd_diff(struct cli *c)
 	AUTO_JSON json_t *body = NULL;
 	AUTO_JSON json_t *answer = NULL;
 	struct client *cl;
-	if (sources_load(c, &docs, &body, &e) != OK || cli_client(c, &cl, &e) != OK || sources_upload(c, &docs, body, &e) != OK ||
+	if (no_arguments(c, &e) != OK)
+		return fail(c, &e);
+	if (sources_load(c, &docs, &body, &e) != OK)
+		return fail_locally(c, &docs, &e);
+	if (cli_client(c, &cl, &e) != OK || sources_upload(c, &docs, body, &e) != OK ||
 	    client_call(cl, "POST", "/api/plan", NULL, body, &answer, &e) != OK)
 		return fail(c, &e);
 	size_t i;

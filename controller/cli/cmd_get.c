@@ -199,6 +199,11 @@ enum exit_code cmd_get(struct cli *c)
 	const char *slash = strchr(word, '/');
 	const struct listing *l = find_listing(slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word);
 	const char *name = slash ? slash + 1 : c->args.n > 1 ? c->args.items[1] : NULL;
+	size_t used = name && !slash ? 2 : 1;
+	if (c->args.n > used) {
+		(void)err_set(&e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
+		return fail(c, &e);
+	}
 	if (!l) {
 		(void)err_set(&e, INVALID, R_UnknownKind, "there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
 		return fail(c, &e);

@@ -24,8 +24,10 @@ static enum exit_code delete_files(struct cli *c, int64_t timeout_ms)
 	struct err e = ERR_INIT;
 	struct manifests docs;
 	AUTO_JSON json_t *body = NULL;
-	if (sources_load(c, &docs, &body, &e) != OK)
+	if (no_arguments(c, &e) != OK)
 		return fail(c, &e);
+	if (sources_load(c, &docs, &body, &e) != OK)
+		return fail_locally(c, &docs, &e);
 	static const enum kind order[] = {KIND_PIN, KIND_FUNCTION, KIND_ENVIRONMENT, KIND_RUNTIME, KIND_PROJECT};
 	for (size_t k = 0; k < ARRAY_LEN(order); k++)
 		for (size_t i = docs.n; i > 0; i--) {
@@ -82,6 +84,8 @@ enum exit_code cmd_version(struct cli *c)
 	struct err e = ERR_INIT;
 	struct client *cl;
 	AUTO_JSON json_t *about = NULL;
+	if (no_arguments(c, &e) != OK)
+		return fail(c, &e);
 	(void)printf("fnctl %s\n", FN_VERSION);
 	(void)fflush(stdout);
 	if (cli_client(c, &cl, &e) != OK || client_call(cl, "GET", "/api/version", NULL, NULL, &about, &e) != OK)

@@ -30,6 +30,29 @@ static void print_problem(const json_t *p)
 	(void)fprintf(stderr, ": %s%s%s (%s)\n", object, *object ? ": " : "", json_str_or(p, "message", ""), json_str_or(p, "reason", ""));
 }
 
+static void print_local(const struct problem *p)
+{
+	(void)fprintf(stderr, "  %s:%d:%d: %s%s%s (%s)\n", p->file, p->line, p->column, p->object, *p->object ? ": " : "", p->message,
+		      reason_token(p->reason));
+}
+
+static enum exit_code end(const struct err *e)
+{
+	const char *hint = reason_hint(e->reason);
+	if (*hint)
+		(void)fprintf(stderr, "  next: %s\n", hint);
+	return exit_code_of(e);
+}
+
+enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, const struct err *e)
+{
+	(void)c; /* problems look the same on a terminal and elsewhere */
+	(void)fprintf(stderr, "error: %s (%s)\n", e->msg, e->reason);
+	for (size_t i = 0; i < docs->nproblems; i++)
+		print_local(&docs->problems[i]);
+	return end(e);
+}
+
 enum exit_code fail(const struct cli *c, const struct err *e)
 {
 	(void)fprintf(stderr, "error: %s (%s)\n", e->msg, e->reason);
@@ -37,8 +60,5 @@ enum exit_code fail(const struct cli *c, const struct err *e)
 	json_t *p;
 	json_array_foreach(client_problems(c->client), i, p)
 		print_problem(p);
-	const char *hint = reason_hint(e->reason);
-	if (*hint)
-		(void)fprintf(stderr, "  next: %s\n", hint);
-	return exit_code_of(e);
+	return end(e);
 }

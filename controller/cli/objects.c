@@ -14,8 +14,21 @@ enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_ki
 	size_t used = slash ? 1 : 2;
 	if (!kind_parse(kind, ret_kind))
 		return err_set(e, INVALID, R_UnknownKind, "there is no kind \"%.40s\": project, runtime, environment, function or pin", kind);
-	*ret_name = slash ? slash + 1 : c->args.n > at + 1 ? c->args.items[at + 1] : NULL;
+	const char *name = slash ? slash + 1 : c->args.n > at + 1 ? c->args.items[at + 1] : NULL;
+	if (name && !*name)
+		return err_set(e, INVALID, R_InvalidFlag, "\"%.40s\" names nothing: KIND/NAME, such as function/hello", word);
 	if (c->args.n > at + used)
 		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[at + used]);
+	*ret_name = name;
 	return OK;
+}
+
+enum err_class no_arguments(const struct cli *c, struct err *e)
+{
+	if (c->args.n == 0)
+		return OK;
+	bool files = false;
+	for (const enum flag_id *f = c->command->flags; *f != FLAG_COUNT; f++)
+		files = files || *f == FLAG_FILE;
+	return err_set(e, INVALID, R_InvalidFlag, "\"%.60s\" is too many%s", c->args.items[0], files ? ": give each file its own -f" : "");
 }

@@ -35,6 +35,8 @@ static enum err_class add_file(struct cli *c, const char *path, struct manifests
 	AUTO_BUF struct buf text = BUF_INIT(MANIFEST_MAX_BYTES);
 	bool in = strcmp(path, "-") == 0;
 	enum err_class class = in ? read_stdin(&text, e) : fs_read(path, &text, e);
+	if (class == INVALID && strcmp(e->reason, reason_token(R_NotFound)) == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "-f %s: no such file or directory", path);
 	if (class)
 		return class;
 	struct err summed = ERR_INIT;
