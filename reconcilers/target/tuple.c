@@ -1,5 +1,8 @@
 #include "reconcilers/target/tuple.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static void add_pairs(json_t *env, const struct pairs *p)
 {
 	for (size_t i = 0; i < p->n; i++)
@@ -32,6 +35,10 @@ int64_t tuple_health_deadline_ms(const json_t *tuple)
 	return json_int_or(json_object_get(tuple, "health"), "deadline_ms", 30000);
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* In one order whoever wrote the tuple, so that the same release is the same spec to the node. PORT is the port that is probed, whatever
+ * the variables say. */
 static const char *const *env_list(const json_t *tuple, const struct tuple_names *names, struct arena *a)
 {
 	enum { PLATFORM = 6 };
@@ -41,13 +48,15 @@ static const char *const *env_list(const json_t *tuple, const struct tuple_names
 	const char *name;
 	json_t *value;
 	json_object_foreach(env, name, value)
-		list[n++] = arena_printf(a, "%s=%s", name, json_string_value(value));
+		if (strcmp(name, "PORT") != 0)
+			list[n++] = arena_printf(a, "%s=%s", name, json_string_value(value));
 	list[n++] = arena_printf(a, "PORT=%lld", (long long)json_int_or(tuple, "port", 0));
 	list[n++] = arena_printf(a, "FN_FUNCTION=%s", names->function);
 	list[n++] = arena_printf(a, "FN_PROJECT=%s", names->project);
 	list[n++] = arena_printf(a, "FN_ENVIRONMENT=%s", names->environment);
 	list[n++] = arena_printf(a, "FN_VERSION=%lld", (long long)names->version);
 	list[n++] = arena_printf(a, "FN_RELEASE=%lld", (long long)names->release);
+	qsort(list, n, sizeof *list, by_text);
 	return list;
 }
 
