@@ -97,7 +97,9 @@ void function_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 	}
 	const struct function_version *v = &w->newest;
 	char hash[DIGEST_TEXT];
-	struct digest want = function_source_hash(w->spec, v->id ? v->base : w->base);
+	/* A new base rebuilds what was built only where the runtime says so; what has failed may be mended by it. */
+	bool built_on = v->id && !is(v->status, "failed");
+	struct digest want = function_source_hash(w->spec, built_on ? v->base : w->base);
 	bool same_input = v->id && is(v->input_hash, digest_text(&want, hash));
 	bool outdated = same_input && w->rebuild_auto && !is(v->base, w->base) && !is(v->status, "building");
 	if (!same_input || outdated)
