@@ -50,7 +50,8 @@ static void poke_waiter(void *ctx)
 static void wake_workers(struct engine *en, bool all)
 {
 	(void)pthread_mutex_lock(&en->lock);
-	en->hints += all ? (unsigned)en->nworkers : 1;
+	unsigned most = (unsigned)en->nworkers; /* each worker looks once more: further looks would find nothing */
+	en->hints = all || en->hints >= most ? most : en->hints + 1;
 	(void)(all ? pthread_cond_broadcast(&en->some_work) : pthread_cond_signal(&en->some_work));
 	(void)pthread_mutex_unlock(&en->lock);
 }
