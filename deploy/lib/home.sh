@@ -109,7 +109,7 @@ make_secrets() {
 # install_binaries DIR: copies, so that a later `make clean` takes nothing from a running installation.
 install_binaries() {
 	local name
-	for name in fn-controller fn-node fnctl; do
+	for name in fn-controller fn-build fn-node fnctl; do
 		put "$FN_HOME/bin/$name" 755 root:root <"$1/$name"
 	done
 	# The default installation's command is on everybody's path.

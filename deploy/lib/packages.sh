@@ -34,22 +34,25 @@ restore_services() {
 
 # disable_services PACKAGE…: what their maintainer scripts have enabled. What prepares the machine itself stays as Debian wants it.
 disable_services() {
-	local package path name
+	local package path
 	for package; do
 		case $package in
 		procps | dbus* | systemd* | libpam-systemd | udev | kmod | init*) continue ;;
 		esac
-		for path in $(dpkg -L "$package" | grep -E '^(/usr)?/lib/systemd/system/[^/]*\.(service|socket|timer|path)$'); do
+		for path in $(package_files "$package" '/lib/systemd/system/[^/]*\.(service|socket|timer|path)'); do
 			DPKG_MAINTSCRIPT_PACKAGE=$package deb-systemd-helper disable "${path##*/}" >/dev/null 2>&1 ||
 				warn "could not disable ${path##*/} of $package; run: systemctl disable ${path##*/}"
 		done
-		for path in $(dpkg -L "$package" | grep -E '^/etc/init\.d/[^/]+$'); do
-			name=${path##*/}
-			[ ! -x /usr/sbin/update-rc.d ] || update-rc.d "$name" disable >/dev/null 2>&1 ||
-				warn "could not disable $name of $package; run: update-rc.d $name disable"
+		[ -x /usr/sbin/update-rc.d ] || continue
+		for path in $(package_files "$package" '/etc/init\.d/[^/]+'); do
+			update-rc.d "${path##*/}" disable >/dev/null 2>&1 ||
+				warn "could not disable ${path##*/} of $package; run: update-rc.d ${path##*/} disable"
 		done
 	done
 }
+
+# package_files PACKAGE REGEX: its files that match as a whole, below /usr or not.
+package_files() { dpkg -L "$1" | grep -xE "(/usr)?$2" || :; }
 
 apt_get() {
 	DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \

@@ -151,7 +151,7 @@ service_changed() {
 	esac
 }
 
-postgresql_ready() { chpst -u postgres "$PG_BIN/pg_isready" -q -h "$FN_HOME/run/postgresql"; }
+postgresql_ready() { (cd / && chpst -u postgres "$PG_BIN/pg_isready" -q -h "$FN_HOME/run/postgresql"); }
 registry_ready() {
 	[ "$(curl -s -o /dev/null -w '%{http_code}' -m 2 "http://127.0.0.1:$REGISTRY_PORT/v2/")" = 401 ]
 }
