@@ -1,7 +1,7 @@
 /* fn-controller: arguments, configuration, wiring. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@
 #include "engine/engine.h"
 #include "reconcilers/preview.h"
 #include "reconcilers/providers/base_image.h"
-#include "reconcilers/providers/builder.h"
 
 enum {
 	LEASE_MS = 60000,
@@ -128,6 +127,16 @@ static enum err_class ready(void *ctx, struct err *e)
 
 /* ---- life ---- */
 
+/* The program of that name beside this one. */
+static const char *sibling(struct arena *a, const char *name)
+{
+	char path[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+	path[n > 0 ? n : 0] = '\0';
+	char *slash = strrchr(path, '/');
+	return arena_printf(a, "%.*s/%s", slash ? (int)(slash - path) : 0, path, name);
+}
+
 static enum err_class start(struct parts *k, struct err *e)
 {
 	enum err_class c = make_directories(k, e);
@@ -146,6 +155,7 @@ static enum err_class start(struct parts *k, struct err *e)
 		.owner = arena_printf(&k->arena, "%s:%s", host, k->conf.home),
 		.artifacts = k->artifacts,
 		.cache = &k->cache,
+		.build_program = sibling(&k->arena, "fn-build"),
 		.registry = k->registry,
 		.node = k->node,
 		.lease_ms = LEASE_MS,
@@ -217,8 +227,6 @@ static const char *home_argument(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 && (argv[1][0] != '-' || !strcmp(argv[1], "--help") || !strcmp(argv[1], "--version")) ? argv[1] : "run";
-	if (strcmp(command, "build-layer") == 0)
-		return builder_child_main(argc - 1, argv + 1); /* before anything is read: this one handles hostile bytes */
 	if (strcmp(command, "--help") == 0 || strcmp(command, "--version") == 0) {
 		(void)fputs(strcmp(command, "--help") == 0 ? help : "fn-controller " FN_VERSION "\n", stdout);
 		return EXIT_SUCCESS;

@@ -75,6 +75,7 @@ struct pass {
 	struct artifacts *artifacts;
 	const struct cache *cache;
 	const struct builds *builds;
+	const char *build_program; /* fn-build, absolute */
 	struct lease lease;      /* zeroed in a dry run */
 	struct key_parts key;
 	struct arena *arena;     /* for one round of observe, plan, act */

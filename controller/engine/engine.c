@@ -94,6 +94,7 @@ static bool work_once(struct worker *w)
 		.artifacts = en->o.artifacts,
 		.cache = en->o.cache,
 		.builds = &en->builds,
+		.build_program = en->o.build_program,
 	};
 	pass_run(&p, &lease, en->o.lease_ms, &waits);
 	if (waits)

@@ -11,6 +11,7 @@ struct engine_opts {
 	const char *owner;               /* stable name of this controller: its new incarnation frees the leases of the old one */
 	struct artifacts *artifacts;     /* shared by all workers */
 	const struct cache *cache;
+	const char *build_program;       /* fn-build, absolute */
 	struct registry_opts registry;   /* each worker opens its own */
 	struct node_opts node;
 	int64_t lease_ms;                /* 60 s */

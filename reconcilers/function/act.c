@@ -99,7 +99,7 @@ static enum err_class start_build(struct pass *p, const struct function_world *w
 		return c;
 	pid_t pid;
 	int pidfd;
-	c = builder_start(builds_dir(p), s->id, fd, prefix_of(w->runtime), &pid, &pidfd, e);
+	c = builder_start(p->build_program, builds_dir(p), s->id, fd, prefix_of(w->runtime), &pid, &pidfd, e);
 	if (!c)
 		p->builds->started(p->builds->ctx, s->id, p->lease.key, pid, pidfd);
 	return c;

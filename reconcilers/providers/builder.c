@@ -27,8 +27,8 @@ static char *path_in(const char *dir, const char *id, const char *name)
 	return xprintf("%s/%s%s%s", dir, id, name[0] ? "/" : "", name);
 }
 
-enum err_class builder_start(const char *dir, const char *id, int in_fd, const char *prefix, pid_t *ret_pid, int *ret_pidfd,
-			     struct err *e)
+enum err_class builder_start(const char *program, const char *dir, const char *id, int in_fd, const char *prefix, pid_t *ret_pid,
+			     int *ret_pidfd, struct err *e)
 {
 	enum err_class c = check_id(id, e);
 	AUTO_FREE char *path = path_in(dir, id, "");
@@ -44,7 +44,7 @@ enum err_class builder_start(const char *dir, const char *id, int in_fd, const c
 	if (flock(lock, LOCK_EX | LOCK_NB) == 0 && unlink(result) != 0 && errno != ENOENT)
 		return err_errno(e, errno, TRANSIENT, R_Internal, "remove %s", result);
 	(void)flock(lock, LOCK_UN); /* or by closing */
-	const char *const argv[] = {"/proc/self/exe", "build-layer", dir, id, prefix, NULL};
+	const char *const argv[] = {program, dir, id, prefix, NULL};
 	struct proc_spec s = {.argv = argv, .in = in_fd, .out = -1, .err = -1, .new_session = true};
 	c = proc_spawn(&s, ret_pid, ret_pidfd, e);
 	return c ? (err_wrap(e, "start the build"), c) : OK;

@@ -8,15 +8,15 @@
 #include "base/digest.h"
 #include "base/mem.h"
 
-/* Starts the child for build id ([A-Za-z0-9._-], not beginning with a dot): /proc/self/exe with the arguments below. It
+/* Starts the child for build id ([A-Za-z0-9._-], not beginning with a dot): program (an absolute path, fn-build) with the arguments below. It
  * reads the archive from in_fd (a file, at its position), writes dir/<id>/layer.tar.gz, every entry below prefix ("app"),
  * and then, last and atomically, dir/<id>/result.json. It outlives this process, and ends within 5 minutes. dir is absolute.
  * *ret_pidfd is readable when it has ended; the caller reaps pid.
  *
  * The result of an earlier try is removed first. If a child for the same id still runs (the controller was restarted), the
  * new one waits for it and leaves its result alone. */
-enum err_class builder_start(const char *dir, const char *id, int in_fd, const char *prefix, pid_t *ret_pid, int *ret_pidfd,
-			     struct err *e) MUST_USE;
+enum err_class builder_start(const char *program, const char *dir, const char *id, int in_fd, const char *prefix, pid_t *ret_pid,
+			     int *ret_pidfd, struct err *e) MUST_USE;
 
 struct build_result {
 	bool present;          /* false: no result.json (still running, or died) */
@@ -33,7 +33,7 @@ enum err_class builder_result(const char *dir, const char *id, struct arena *a, 
 /* Removes dir/<id>. */
 enum err_class builder_discard(const char *dir, const char *id, struct err *e) MUST_USE;
 
-/* The child's main, for `fn-controller build-layer DIR ID PREFIX` with the archive on standard input: argv[0] is "build-layer".
+/* The child's main, for `fn-build DIR ID PREFIX` with the archive on standard input.
  * Returns the exit status, 0 whenever there is a result.json. The process is confined when it returns (archive_confine), and can
  * do little more than end. */
 int builder_child_main(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* The build child, started as the controller starts it: this program again, with build-layer as its first argument. */
+/* The build child, started as the controller starts it: this program again, with three arguments. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,7 +55,7 @@ static int packed_source(struct fixture *f)
 
 static void start(struct fixture *f, const char *id, int fd, pid_t *pid, int *pidfd)
 {
-	if (builder_start(f->dir, id, fd, "app", pid, pidfd, &f->e))
+	if (builder_start("/proc/self/exe", f->dir, id, fd, "app", pid, pidfd, &f->e))
 		fail_msg("%s", f->e.msg);
 }
 
@@ -264,7 +264,7 @@ static void strange_results_are_refused(void **state)
 	(void)close(dir);
 	pid_t pid;
 	int pidfd;
-	assert_int_equal(builder_start(f->dir, "../b1", 0, "app", &pid, &pidfd, &f->e), BUG);
+	assert_int_equal(builder_start("/proc/self/exe", f->dir, "../b1", 0, "app", &pid, &pidfd, &f->e), BUG);
 	assert_int_equal(builder_discard(f->dir, "..", &f->e), BUG);
 	assert_int_equal(builder_result(f->dir, "", &f->arena, &r, &f->e), BUG);
 }
@@ -286,8 +286,8 @@ static void a_killed_child_leaves_no_result(void **state)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && strcmp(argv[1], "build-layer") == 0)
-		_exit(builder_child_main(argc - 1, argv + 1));
+	if (argc == 4)
+		_exit(builder_child_main(argc, argv));
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_source_becomes_a_layer, setup, teardown),
 		cmocka_unit_test_setup_teardown(hostile_sources_say_why, setup, teardown),

@@ -137,7 +137,7 @@ static void targets_and_instances(void **state)
 	assert_string_equal(at(c, page, "items/0/version"), "null");
 	must(c, target_set_active(c->s, f, "dev", r, &c->e));
 	must(c, target_set_routed(c->s, f, "dev", r, &c->e));
-	must(c, target_set_status(c->s, f, "dev", "Serving", "version 1", 1, &c->e));
+	must(c, target_set_status(c->s, f, "dev", "Serving", "version 1", &(struct target_seen){.function = 1}, &c->e));
 	const struct instance_row rows[] = {
 		{"i-1", r, "10.0.0.2", "ready", "", "", 1, 0},
 		{"i-0", r, "10.0.0.1", "ready", NULL, "bad \xff byte", 0, 2},
