@@ -99,7 +99,7 @@ make_secrets() {
 	fi
 	if [ ! -s "$FN_HOME/secrets/registry" ] || [ ! -s "$FN_HOME/secrets/registry.htpasswd" ]; then
 		password=$(random_hex 24)
-		# A cost of 5: the password is 192 random bits, and the registry checks it at every request.
+		# A cost of 4: the password is 192 random bits, and the registry checks it at every request.
 		printf '%s' "$password" | htpasswd -niBC 4 fn | sed '/^$/d' |
 			put "$FN_HOME/secrets/registry.htpasswd" 640 "root:$FN_USER"
 		printf 'fn:%s\n' "$password" | put "$FN_HOME/secrets/registry" 600 "$FN_USER:$FN_USER"
