@@ -147,7 +147,7 @@ service_changed() {
 	postgresql) changed "$FN_HOME/sv/postgresql/run" "$FN_HOME/etc/p*.conf" ;;
 	registry) changed "$FN_HOME/sv/registry/run" "$FN_HOME/secrets/registry.*" ;;
 	node) changed "$FN_HOME/sv/node/run" "$FN_HOME/fn.conf" "$FN_HOME/bin/fn-node" ;;
-	controller) changed "$FN_HOME/sv/controller/run" "$FN_HOME/fn.conf" "$FN_HOME/bin/fn-controller" "$FN_HOME/secrets/*" ;;
+	controller) changed "$FN_HOME/sv/controller/run" "$FN_HOME/fn.conf" "$FN_HOME/bin/fn-controller" "$FN_HOME/secrets/registry" "$FN_HOME/secrets/token" ;;
 	esac
 }
 
