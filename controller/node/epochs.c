@@ -142,8 +142,31 @@ static enum err_class store(struct epochs *p, const struct claim *c, bool durabl
 	return fs_write_atomic(path, line.p, line.len, 0600, durable, e);
 }
 
-enum err_class epochs_accept(struct epochs *p, const struct claim *claims, size_t n, struct err *e)
+static int by_key(const void *a, const void *b)
 {
+	const struct claim *x = a, *y = b;
+	int order = strcmp(x->key, y->key);
+	return order ? order : x->epoch < y->epoch ? 1 : x->epoch > y->epoch ? -1 : 0;
+}
+
+/* One claim a key, the highest, so that what is written last is what counts. Free with free(). */
+static struct claim *distinct(const struct claim *claims, size_t *n)
+{
+	struct claim *out = xcalloc(*n, sizeof *out);
+	size_t kept = 0;
+	if (*n)
+		memcpy(out, claims, *n * sizeof *out);
+	qsort(out, *n, sizeof *out, by_key);
+	for (size_t i = 0; i < *n; i++)
+		if (i == 0 || strcmp(out[i].key, out[kept - 1].key) != 0)
+			out[kept++] = out[i];
+	*n = kept;
+	return out;
+}
+
+enum err_class epochs_accept(struct epochs *p, const struct claim *all, size_t n, struct err *e)
+{
+	AUTO_FREE struct claim *claims = distinct(all, &n);
 	size_t raised = 0;
 	for (size_t i = 0; i < n; i++) {
 		enum err_class c = check(p, &claims[i], &raised, e);
