@@ -27,7 +27,7 @@ cp -a "$TOP/manifests/examples/hello-static" "$WORK/hello"
 sed -i 's/Hello from a static file server/Hello again/' "$WORK/hello/public/index.html"
 ok 'a changed source is applied' fnctl apply -f "$WORK/hello" --wait
 like 'and answers when apply --wait returns' "$(get hello.dev)" 'Hello again'
-like 'unchanged input makes no new version' "$(fnctl apply -f "$WORK/hello" --wait)" 'function/hello unchanged'
+like 'unchanged input makes no new version' "$(fnctl apply -f "$WORK/hello" --wait 2>&1)" 'function/hello unchanged'
 
 # --- hosts
 is 'an unknown host is a 404' "$(status_of nobody.dev)" 404
