@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 enum { MAX_STATE = 4 << 20 };
 
@@ -25,14 +26,12 @@ static struct process process_from(const json_t *j)
 void instance_store(const struct instance *i)
 {
 	AUTO_JSON json_t *j = json_pack(
-		"{s:s,s:O,s:i,s:I,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i,s:s,s:s,s:I,s:I}", "key", i->key, "instance", i->request, "slot",
+		"{s:s,s:O,s:i,s:I,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:b,s:i,s:i,s:s,s:I,s:I}", "key", i->key, "instance", i->request, "slot",
 		i->slot, "uid", (json_int_t)i->uid, "container", process_json(&i->container), "conmon", process_json(&i->conmon),
 		"started", i->started, "ready", i->ready, "was_ready", i->was_ready, "stopping", i->stopping, "failed",
 		i->verdict_failed, "container_left", i->container_left, "restarts", i->restarts, "exit_code", i->exit_code, "reason",
-		i->reason, "message", "", "since_ms", (json_int_t)i->since_ms, "drain_ms", (json_int_t)i->drain_ms);
-	json_t *message = i->message ? json_string(i->message) : NULL; /* NULL when it is not UTF-8 */
-	if (message)
-		(void)json_object_set_new(j, "message", message);
+		i->reason, "since_ms", (json_int_t)i->since_ms, "drain_ms", (json_int_t)i->drain_ms);
+	(void)json_object_set_new(j, "message", json_clean(i->message ? i->message : ""));
 	struct err e = ERR_INIT;
 	AUTO_FREE char *text = json_text(j);
 	AUTO_FREE char *path = xprintf("%s/%s.json", i->set->d.states, i->spec.name);

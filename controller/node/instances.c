@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
-#include "base/log.h"
+#include "base/utf8.h"
 #include "node/logs.h"
 
 struct instances *instances_new(const struct instances_deps *d, instances_changed_fn *changed, void *ctx)
@@ -112,9 +112,7 @@ static json_t *describe(const struct instance *i)
 	json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i,s:i,s:s,s:I}", "name", i->spec.name, "key", i->key, "release", i->spec.release,
 			      "state", instance_state(i), "address", address, "restarts", i->restarts, "exit_code", i->exit_code,
 			      "reason", i->reason, "since_ms", (json_int_t)i->since_ms);
-	AUTO_BUF struct buf message = BUF_INIT(8192);
-	logs_clean_text(&message, i->message ? i->message : "", i->message ? strlen(i->message) : 0);
-	(void)json_object_set_new(j, "message", json_string(buf_str(&message)));
+	(void)json_object_set_new(j, "message", json_clean(i->message ? i->message : ""));
 	return j;
 }
 

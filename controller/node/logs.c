@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fs.h"
+#include "base/utf8.h"
 
 /* An offset is <12 bits of the file's inode><40 bits of position>: two files in a row differ in the first part. */
 enum { POSITION_BITS = 40, MAX_TEXT = 64 << 10, MAX_TAIL = 100000 };
@@ -16,34 +17,15 @@ enum { POSITION_BITS = 40, MAX_TEXT = 64 << 10, MAX_TAIL = 100000 };
 
 static int64_t file_mark(const struct stat *st) { return (int64_t)(st->st_ino & 0xfff) << POSITION_BITS; }
 
-/* Length of the valid UTF-8 sequence at p, 0 for none (RFC 3629: no surrogates, no overlong forms). */
-static size_t utf8_length(const unsigned char *p, size_t n)
+/* What a program printed, as text: one '?' for each byte that is not. */
+static void add_text(struct buf *b, const char *p, size_t n)
 {
-	if (p[0] < 0x80)
-		return p[0] ? 1 : 0;
-	size_t len = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : p[0] >= 0xe0 && p[0] <= 0xef ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
-	if (!len || len > n)
-		return 0;
-	unsigned char low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-	unsigned char high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
-void logs_clean_text(struct buf *b, const char *p, size_t n)
-{
-	for (size_t i = 0; i < n;) {
-		size_t len = utf8_length((const unsigned char *)p + i, n - i);
-		if (len)
-			(void)buf_add(b, p + i, len);
-		else
-			(void)buf_puts(b, "\xef\xbf\xbd");
-		i += len ? len : 1;
-	}
+	AUTO_FREE char *copy = xmalloc(n + 1);
+	for (size_t i = 0; i < n; i++)
+		copy[i] = p[i] ? p[i] : '?';
+	copy[n] = '\0';
+	AUTO_FREE char *clean = utf8_clean(copy);
+	(void)buf_puts(b, clean);
 }
 
 /* "<at> <stream> <F|P> text": the parts' ends; false for anything else. */
@@ -84,7 +66,7 @@ static json_t *parse_lines(const char *p, size_t n, size_t *used)
 			continue;
 		if (!first.at)
 			first = entry;
-		logs_clean_text(&text, entry.text, entry.ntext);
+		add_text(&text, entry.text, entry.ntext);
 		bool next_is_ours = entry.partial && *used < n && !text.overflow;
 		if (next_is_ours)
 			continue;
@@ -183,7 +165,7 @@ char *logs_last_words(const char *path, size_t lines, size_t max)
 	}
 	if (from == json_array_size(all) && from > 0) { /* the very last one is too long: its beginning */
 		const char *text = json_str_or(json_array_get(all, from - 1), "text", "");
-		logs_clean_text(&b, text, strlen(text) < max ? strlen(text) : max - 3);
+		add_text(&b, text, strlen(text) < max ? strlen(text) : max - 3);
 	}
 	for (; from < json_array_size(all); from++)
 		(void)buf_printf(&b, "%s%s", b.len ? " | " : "", json_str_or(json_array_get(all, from), "text", ""));

@@ -11,6 +11,7 @@
 
 #include "base/frame.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 enum { MAX_CONNECTIONS = 64, READ_CHUNK = 65536, BACKLOG = 64, WATCHER_BEHIND = 1 << 20, HEADER = 4 };
 
@@ -50,10 +51,7 @@ static void drop(struct connection *c)
 
 static json_t *error_json(const struct err *e)
 {
-	json_t *j = json_pack("{s:s,s:s}", "class", err_class_name(e->class), "reason", e->reason);
-	json_t *message = json_string(e->msg);
-	(void)json_object_set_new(j, "message", message ? message : json_string("(not text)"));
-	return j;
+	return json_pack("{s:s,s:s,s:o}", "class", err_class_name(e->class), "reason", e->reason, "message", json_clean(e->msg));
 }
 
 static bool queue(struct connection *c, const json_t *message, struct err *e) { return !frame_put(&c->out, message, e); }
@@ -83,7 +81,10 @@ static void handle_input(struct connection *c)
 	while (!c->closing && c->out.len == 0) {
 		struct err e = ERR_INIT;
 		AUTO_JSON json_t *request = NULL;
-		if (frame_take(&c->in, &request, &e) || (request && (!json_is_object(request) || c->watching))) {
+		enum err_class class = frame_take(&c->in, &request, &e);
+		if (!class && request && (!json_is_object(request) || c->watching))
+			class = err_set(&e, INVALID, R_NodeProtocol, c->watching ? "a watcher does not ask" : "a request is an object");
+		if (class) {
 			log_err(LOG_WARN, "connection closed", &e, NULL);
 			c->closing = true;
 			return;

@@ -22,7 +22,7 @@ static inline void tiny_entry(struct buf *b, const char *name, char type, unsign
 	(void)snprintf(h + 100, 8, "%07o", mode);
 	(void)snprintf(h + 108, 8, "%07o", 0U);
 	(void)snprintf(h + 116, 8, "%07o", 0U);
-	(void)snprintf(h + 124, 12, "%011zo", n);
+	(void)snprintf(h + 124, 12, "%011o", (unsigned)n);
 	(void)snprintf(h + 136, 12, "%011o", 0U);
 	h[156] = type;
 	(void)snprintf(h + 157, 100, "%s", link);
