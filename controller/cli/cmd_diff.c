@@ -59,6 +59,7 @@ enum exit_code cmd_diff(struct cli *c)
 	json_array_foreach(json_object_get(answer, "items"), i, it)
 		print_item(c, it);
 	int64_t changes = json_int_or(answer, "changes", 0);
+	(void)fflush(stdout); /* the sum stands below, in a file too */
 	(void)fprintf(stderr, changes ? "%lld to change; `fnctl apply` does it\n" : "nothing to change\n", (long long)changes);
 	return changes ? EXIT_DIFFERENT : EXIT_OK;
 }

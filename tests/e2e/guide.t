@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# What the README and the guides tell people to type, typed; and what they show, compared.
+. "$(dirname "$0")/../support/e2e.sh"
+open_installation
+
+if ! up >"$WORK/up.log" 2>&1; then
+	fail_with 'deploy/up' "$(tail -n 30 "$WORK/up.log")"
+	done_testing
+	exit 1
+fi
+pass 'deploy/up'
+
+guide() { # FILE DIRECTORY: one test for each command
+	local out
+	out=$(PATH=$FN_HOME/bin:$PATH GATEWAY_PORT=$GATEWAY_PORT "$TESTS/support/run-guide" "$TOP/$1" "$2" 2>&1)
+	like "$1 has commands" "$out" '^ok 1 - '
+	is "$1 tells what is so" "$(grep -v '^ok ' <<<"$out" | grep -v '^1\.\.')" ''
+}
+
+mkdir -p "$WORK/readme/manifests" "$WORK/first"
+cp -a "$TOP/manifests/examples" "$WORK/readme/manifests/"
+guide README.md "$WORK/readme"
+guide docs/guides/first-function.md "$WORK/first"
+is 'the guide leaves nothing of its own' "$(fnctl get functions -o name | sort | tr '\n' ' ')" 'function/counter function/hello function/webhook '
+
+# The runner itself: a guide that tells what is not so is told apart.
+printf '```console\n$ echo one; echo two\none\n…\n$ false\n$ echo $?\n1\n```\n' >"$WORK/true.md"
+printf '```console\n$ echo one\ntwo\n```\n' >"$WORK/false.md"
+printf 'no commands\n' >"$WORK/empty.md"
+run_guide() { GATEWAY_PORT=1 "$TESTS/support/run-guide" "$WORK/$1.md" "$WORK"; }
+ok 'a true guide passes' run_guide true
+like 'a false one does not' "$(run_guide false)" '^not ok 1 - echo one'
+ok 'nor one without commands' eval '! run_guide empty'
+done_testing
