@@ -300,6 +300,38 @@ static void teardown_leaves_nothing(void **state)
 	case_teardown(c); /* again is fine */
 }
 
+/* After a restart of the machine the gateway knows routes whose instances are gone: nobody else may get their addresses. */
+static void an_address_that_a_route_leads_to_is_kept(void **state)
+{
+	struct node_case *c = *state;
+	AUTO_BUF struct buf body = BUF_INIT(65536);
+	struct err e = ERR_INIT;
+	struct instance_spec one = case_spec(c, ONE, (const char *const[]){"GREETING=one", NULL}), two = case_spec(c, TWO, NULL);
+	struct instance_spec three = case_spec(c, "1a2b3c4d5e6f-2", NULL);
+	case_ensure(c, &one);
+	(void)case_wait(c, ONE, INST_READY);
+	case_route(c, (const char *const[]){ONE, NULL});
+	case_signal(c, SIGTERM);
+	case_teardown(c);
+	case_start(c);
+	assert_int_equal(case_look(c, ONE)->state, INST_GONE);
+	case_ensure(c, &two);
+	assert_string_equal(case_wait(c, TWO, INST_READY)->address, "10.213.0.2:8080");
+	case_ensure(c, &one);
+	assert_string_equal(case_wait(c, ONE, INST_READY)->address, "10.213.0.1:8080");
+	case_route(c, (const char *const[]){ONE, NULL});
+	assert_int_equal(case_get(NULL, "/", &body), 200);
+	assert_string_equal(buf_str(&body), "hello one\n");
+	case_stop(c, ONE, 0); /* stopped although it is routed */
+	case_ensure(c, &three);
+	assert_string_equal(case_wait(c, "1a2b3c4d5e6f-2", INST_READY)->address, "10.213.0.3:8080");
+	case_stop(c, "1a2b3c4d5e6f-2", 0);
+	const struct route_switch none = {case_fence, {.hosts = case_no_command, .instances = case_no_command}};
+	must(node_route(c->node, &none, 1, &e), e);
+	case_ensure(c, &three);
+	assert_string_not_equal(case_wait(c, "1a2b3c4d5e6f-2", INST_READY)->address, "10.213.0.2:8080");
+}
+
 static void two_nodes_of_one_installation_do_not_run(void **state)
 {
 	struct node_case *c = *state;
@@ -326,6 +358,7 @@ int main(void)
 		CASE(a_start_that_was_interrupted_is_made_again),
 		CASE(without_conmon_an_instance_is_restarted),
 		CASE(teardown_leaves_nothing),
+		CASE(an_address_that_a_route_leads_to_is_kept),
 		CASE(two_nodes_of_one_installation_do_not_run),
 	};
 	return cmocka_run_group_tests(tests, compile, remove_program);
