@@ -79,6 +79,9 @@ struct pass {
 	struct lease lease;      /* zeroed in a dry run */
 	struct key_parts key;
 	struct arena *arena;     /* for one round of observe, plan, act */
+	void (*hint)(void *ctx); /* wakes another worker: other keys were marked. NULL in a dry run */
+	void *hint_ctx;
+	bool marked;             /* in the transaction under way (tx.h) */
 };
 
 struct reconciler {

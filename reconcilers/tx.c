@@ -4,15 +4,22 @@
 
 enum err_class tx_end(struct pass *p, enum err_class c, struct err *e)
 {
-	if (!c)
-		return store_commit(p->store, e);
-	store_rollback(p->store);
+	bool marked = p->marked;
+	p->marked = false;
+	if (c) {
+		store_rollback(p->store);
+		return c;
+	}
+	c = store_commit(p->store, e);
+	if (!c && marked && p->hint)
+		p->hint(p->hint_ctx);
 	return c;
 }
 
 enum err_class enqueue(struct pass *p, const char *kind, const char *name, const char *environment, struct err *e)
 {
 	struct key k = key_make(kind, p->key.project, name, environment);
+	p->marked = true;
 	return work_enqueue(p->store, k.text, e);
 }
 

@@ -9,7 +9,7 @@
 
 #include "reconcilers/reconciler.h"
 
-/* Commits when c is OK, else rolls back; returns c or the commit's class. */
+/* Commits when c is OK, else rolls back; returns c or the commit's class. Wakes another worker for what enqueue() marked. */
 enum err_class tx_end(struct pass *p, enum err_class c, struct err *e) MUST_USE;
 
 /* Marks "kind/project/name[/environment]" dirty. */

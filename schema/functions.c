@@ -130,6 +130,13 @@ enum err_class deployment_create(struct store *s, const struct deployment_new *d
 	return OK;
 }
 
+enum err_class deployment_written(struct store *s, const char *id, const struct deployment_built *b, struct err *e)
+{
+	struct number layer = number_text(b->layer_size);
+	return RUN_ONE(s, q_deployment_written, CONFLICT, R_DatabaseConflict, e, id, b->layer_digest, b->layer_diff_id, b->image_tag, b->image_digest,
+		       layer.text);
+}
+
 enum err_class deployment_ready(struct store *s, const char *id, const struct deployment_built *b, struct err *e)
 {
 	struct number source = number_text(b->source_size), layer = number_text(b->layer_size);

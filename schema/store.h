@@ -153,6 +153,9 @@ struct deployment_new {
 };
 enum err_class deployment_create(struct store *s, const struct deployment_new *d, char ret_id[UUID_TEXT], int64_t *ret_version, struct err *e) MUST_USE;
 
+/* The image is written (in the cache, not in the registry yet): its digests, while status stays building. s3_key and source_size are not looked at. */
+struct deployment_built;
+enum err_class deployment_written(struct store *s, const char *id, const struct deployment_built *b, struct err *e) MUST_USE;
 /* status building -> ready with everything known. */
 struct deployment_built {
 	const char *s3_key, *layer_digest, *layer_diff_id, *image_tag, *image_digest;

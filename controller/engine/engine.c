@@ -58,6 +58,8 @@ static void wake_workers(struct engine *en, bool all)
 
 void engine_hint(struct engine *en) { wake_workers(en, false); }
 
+static void hint_from_pass(void *ctx) { engine_hint(ctx); }
+
 /* ---- workers ---- */
 
 /* Waits for a hint; none is lost, since hints are counted. */
@@ -95,6 +97,8 @@ static bool work_once(struct worker *w)
 		.cache = en->o.cache,
 		.builds = &en->builds,
 		.build_program = en->o.build_program,
+		.hint = hint_from_pass,
+		.hint_ctx = en,
 	};
 	pass_run(&p, &lease, en->o.lease_ms, &waits);
 	if (waits)

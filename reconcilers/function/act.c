@@ -108,7 +108,7 @@ static enum err_class start_build(struct pass *p, const struct function_world *w
 /* What the registry or the base makes impossible ends the version; everything else is tried again. */
 static enum err_class publish(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
 {
-	enum err_class c = function_publish(p, w, s->id, e);
+	enum err_class c = s->kind == STEP_PUBLISH ? function_publish(p, w, s->id, e) : function_write_image(p, w, s->id, e);
 	if (c != INVALID)
 		return c;
 	struct step given_up = *s;
@@ -140,6 +140,7 @@ enum err_class function_act(struct pass *p, void *world, const struct step *s, s
 	switch ((int)s->kind) { /* a target's steps never come here */
 	case STEP_NEW_VERSION: return new_version(p, w, e);
 	case STEP_START_BUILD: return start_build(p, w, s, e);
+	case STEP_WRITE_IMAGE:
 	case STEP_PUBLISH: return publish(p, w, s, e);
 	case STEP_FAIL_BUILD: return fail_build(p, w, s, e);
 	case STEP_REMOVE_FUNCTION: return remove_function(p, w, e);

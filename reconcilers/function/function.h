@@ -18,6 +18,7 @@ struct function_version {
 	const char *input_hash, *base, *status, *reason, *message; /* status: building | ready | failed | archived */
 	int64_t deadline_ms;
 	enum build_state build;     /* while status is building */
+	bool written;               /* the image is in the cache and its digest recorded; targets may start it, not route to it */
 	enum reason refused;        /* BUILD_REFUSED */
 	const char *refused_message;
 };
@@ -55,7 +56,10 @@ void function_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 /* FN_HOME/builds, in the pass's arena. */
 char *builds_dir(const struct pass *p);
 
-/* Stores the archive and the layer, writes the image, pushes it, records the version as ready and wakes its targets. */
+/* Puts the layer into the cache, writes the image on it there, records its digest and wakes the targets, which may start it already. */
+enum err_class function_write_image(struct pass *p, const struct function_world *w, const char *deployment_id, struct err *e) MUST_USE;
+
+/* Stores the archive and the layer, pushes the image, records the version as ready and wakes its targets, which may now route to it. */
 enum err_class function_publish(struct pass *p, const struct function_world *w, const char *deployment_id, struct err *e) MUST_USE;
 
 enum err_class function_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;

@@ -38,6 +38,7 @@ static enum err_class read_newest(struct pass *p, const char *function_id, struc
 		.reason = d->reason,
 		.message = d->message,
 		.deadline_ms = d->deadline_ms,
+		.written = d->image_digest != NULL,
 	};
 	return strcmp(d->status, "building") == 0 ? read_build(p, ret, e) : OK;
 }

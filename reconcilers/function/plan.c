@@ -45,7 +45,7 @@ static void plan_build(const struct function_world *w, int64_t now_ms, struct ar
 	settle(p, VERDICT_WAIT, R_Building, arena_printf(a, "version %lld is being built", (long long)v->n));
 	p->wake_ms = v->deadline_ms;
 	if (v->build == BUILD_DONE)
-		plan_add(p, a, STEP_PUBLISH, w->name, v->n)->id = v->id;
+		plan_add(p, a, v->written ? STEP_PUBLISH : STEP_WRITE_IMAGE, w->name, v->n)->id = v->id;
 	else if (v->build == BUILD_REFUSED)
 		give_up(p, a, w, v->refused, v->refused_message);
 	else if (v->deadline_ms && now_ms >= v->deadline_ms)

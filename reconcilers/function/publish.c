@@ -42,16 +42,24 @@ static enum err_class store_archive(struct publishing *k, struct err *e)
 	return artifacts_put(p->artifacts, k->archive_key, fd, &want, e);
 }
 
+static enum err_class open_layer(const struct publishing *k, int *ret_fd, struct err *e)
+{
+	*ret_fd = open(k->build.layer_path, O_RDONLY | O_CLOEXEC);
+	return *ret_fd < 0 ? err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "open the layer just built") : OK;
+}
+
+static enum err_class cache_layer(struct publishing *k, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	enum err_class c = open_layer(k, &fd, e);
+	return c ? c : cache_put_fd(k->p->cache, &k->build.layer, fd, e);
+}
+
 static enum err_class store_layer(struct publishing *k, struct err *e)
 {
-	AUTO_CLOSE int fd = open(k->build.layer_path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "open the layer just built");
-	enum err_class c = cache_put_fd(k->p->cache, &k->build.layer, fd, e);
-	if (c)
-		return c;
-	(void)lseek(fd, 0, SEEK_SET);
-	return artifacts_put(k->p->artifacts, k->layer_key, fd, &k->build.layer, e);
+	AUTO_CLOSE int fd = -1;
+	enum err_class c = open_layer(k, &fd, e);
+	return c ? c : artifacts_put(k->p->artifacts, k->layer_key, fd, &k->build.layer, e);
 }
 
 static enum err_class fetch_base(struct publishing *k, struct err *e)
@@ -97,20 +105,48 @@ static enum err_class write_image(struct publishing *k, struct err *e)
 	return image_write(k->p->cache, &s, &k->image, e);
 }
 
-static enum err_class record_ready(struct publishing *k, struct err *e)
+/* The digests as they are recorded; strings in the arena. */
+static struct deployment_built describe(const struct publishing *k)
 {
-	struct pass *p = k->p;
-	char layer[DIGEST_TEXT], diff_id[DIGEST_TEXT], image[DIGEST_TEXT];
-	struct deployment_built built = {
+	struct arena *a = k->p->arena;
+	char text[DIGEST_TEXT];
+	return (struct deployment_built){
 		.s3_key = k->archive_key,
-		.layer_digest = digest_text(&k->build.layer, layer),
-		.layer_diff_id = digest_text(&k->build.diff_id, diff_id),
-		.image_tag = arena_printf(p->arena, "%s:%s", k->repository, k->tag),
-		.image_digest = digest_text(&k->image, image),
+		.layer_digest = arena_strdup(a, digest_text(&k->build.layer, text)),
+		.layer_diff_id = arena_strdup(a, digest_text(&k->build.diff_id, text)),
+		.image_tag = arena_printf(a, "%s:%s", k->repository, k->tag),
+		.image_digest = arena_strdup(a, digest_text(&k->image, text)),
 		.source_size = (int64_t)k->source_size,
 		.layer_size = (int64_t)k->build.size,
 	};
-	const char *message = arena_printf(p->arena, "version %lld is built: %s", (long long)k->d.version, image);
+}
+
+static enum err_class wake_targets(struct publishing *k, struct err *e)
+{
+	enum err_class c = OK;
+	for (size_t i = 0; !c && i < k->w->ntargets; i++)
+		c = enqueue(k->p, "target", k->p->key.name, k->w->targets[i].environment, e);
+	return c;
+}
+
+static enum err_class record_written(struct publishing *k, struct err *e)
+{
+	struct pass *p = k->p;
+	struct deployment_built built = describe(k);
+	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
+	if (c)
+		return c;
+	c = deployment_written(p->store, k->d.id, &built, e);
+	if (!c)
+		c = wake_targets(k, e);
+	return tx_end(p, c, e);
+}
+
+static enum err_class record_ready(struct publishing *k, struct err *e)
+{
+	struct pass *p = k->p;
+	struct deployment_built built = describe(k);
+	const char *message = arena_printf(p->arena, "version %lld is built: %s", (long long)k->d.version, built.image_digest);
 	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
 	if (c)
 		return c;
@@ -121,30 +157,59 @@ static enum err_class record_ready(struct publishing *k, struct err *e)
 		c = function_log_add(p->store, k->w->function_id, k->d.id, NULL, k->d.created_by, "build", message, e);
 	if (!c)
 		c = tell(p, false, R_Building, message, e);
-	for (size_t i = 0; !c && i < k->w->ntargets; i++)
-		c = enqueue(p, "target", p->key.name, k->w->targets[i].environment, e);
+	if (!c)
+		c = wake_targets(k, e);
 	return tx_end(p, c, e);
+}
+
+static enum err_class begin(struct publishing *k, const char *deployment_id, struct err *e)
+{
+	struct pass *p = k->p;
+	const char *id = k->w->function_id;
+	enum err_class c = deployment_load(p->store, deployment_id, p->arena, &k->d, e);
+	if (!c)
+		c = builder_result(builds_dir(p), deployment_id, p->arena, &k->build, e);
+	if (!c)
+		c = image_name(p->conf->image_template, p->arena, p->key.project, p->key.name, id, k->d.version, &k->repository, &k->tag, e);
+	if (c)
+		return c;
+	if (!k->build.present || k->build.class != OK)
+		return err_set(e, CONFLICT, R_Internal, "the build's result went away");
+	k->archive_key = arena_printf(p->arena, "functions/%s/v%lld/function.tar.gz", id, (long long)k->d.version);
+	k->layer_key = arena_printf(p->arena, "functions/%s/v%lld/layer.tar.gz", id, (long long)k->d.version);
+	return OK;
+}
+
+/* The same inputs give the same image, so that publishing writes it again rather than trusting what was recorded. */
+static enum err_class make_image(struct publishing *k, struct err *e)
+{
+	enum err_class c = cache_layer(k, e);
+	if (!c)
+		c = fetch_base(k, e);
+	return c ? c : write_image(k, e);
+}
+
+enum err_class function_write_image(struct pass *p, const struct function_world *w, const char *deployment_id, struct err *e)
+{
+	struct publishing k = {.p = p, .w = w};
+	enum err_class c = begin(&k, deployment_id, e);
+	if (!c)
+		c = make_image(&k, e);
+	return c ? c : record_written(&k, e);
 }
 
 enum err_class function_publish(struct pass *p, const struct function_world *w, const char *deployment_id, struct err *e)
 {
 	struct publishing k = {.p = p, .w = w};
-	enum err_class c = deployment_load(p->store, deployment_id, p->arena, &k.d, e);
+	enum err_class c = begin(&k, deployment_id, e);
 	if (!c)
-		c = builder_result(builds_dir(p), deployment_id, p->arena, &k.build, e);
+		c = make_image(&k, e);
 	if (!c)
-		c = image_name(p->conf->image_template, p->arena, p->key.project, p->key.name, w->function_id, k.d.version, &k.repository,
-			       &k.tag, e);
-	if (c)
-		return c;
-	if (!k.build.present || k.build.class != OK)
-		return err_set(e, CONFLICT, R_Internal, "the build's result went away");
-	k.archive_key = arena_printf(p->arena, "functions/%s/v%lld/function.tar.gz", w->function_id, (long long)k.d.version);
-	k.layer_key = arena_printf(p->arena, "functions/%s/v%lld/layer.tar.gz", w->function_id, (long long)k.d.version);
-	if ((c = store_archive(&k, e)) != OK || (c = store_layer(&k, e)) != OK || (c = fetch_base(&k, e)) != OK ||
-	    (c = write_image(&k, e)) != OK)
-		return c;
-	c = registry_push(p->registry, k.repository, k.tag, k.base_repository, &k.image, p->cache, e);
+		c = registry_push(p->registry, k.repository, k.tag, k.base_repository, &k.image, p->cache, e);
+	if (!c)
+		c = store_archive(&k, e);
+	if (!c)
+		c = store_layer(&k, e);
 	if (!c)
 		c = record_ready(&k, e);
 	return c ? c : builder_discard(builds_dir(p), deployment_id, e);

@@ -103,8 +103,8 @@ static enum err_class resolve_latest(struct reading *r, struct deployment_row *r
 	struct digest want = function_source_hash(spec, n ? newest->base : "");
 	char hash[DIGEST_TEXT];
 	bool numbered = n && strcmp(newest->input_hash, digest_text(&want, hash)) == 0;
-	if (numbered && strcmp(newest->status, "ready") == 0) {
-		*ret = *newest;
+	if (numbered && (strcmp(newest->status, "ready") == 0 || (strcmp(newest->status, "building") == 0 && newest->image_digest))) {
+		*ret = *newest; /* written but not pushed yet is enough to start it */
 		*ret_found = true;
 	} else if (numbered && strcmp(newest->status, "failed") == 0) {
 		unresolved(r->w, R_BuildFailed, arena_printf(r->p->arena, "version %lld was not built: %s", (long long)newest->version, newest->message));
@@ -154,6 +154,7 @@ static enum err_class read_wanted(struct reading *r, const struct deployment_row
 		.deployment_id = arena_strdup(p->arena, d->id),
 		.image = d->image_digest,
 		.repository = repository_of(p->arena, d->image_tag),
+		.unpublished = strcmp(d->status, "ready") != 0,
 		.tuple = json_in_arena(tuple_make(d->image_digest, &r->function.m.spec.function, chain, r->nchain), p->arena),
 	};
 	wanted->timeout_ms = tuple_timeout_ms(wanted->tuple);

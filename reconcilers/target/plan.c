@@ -191,7 +191,7 @@ static bool belongs_to(const struct planning *k, const struct instance *i, const
 	return false;
 }
 
-/* Once the wanted release is routed: the previous one stays warm for a while, everything else drains and stops. */
+/* What neither is wanted nor serves drains and stops; the previous release stays warm for a while. */
 static void add_leftovers(struct planning *k)
 {
 	const struct target_world *w = k->w;
@@ -201,7 +201,7 @@ static void add_leftovers(struct planning *k)
 	int64_t n = 0;
 	for (size_t i = 0; i < w->nseen; i++) {
 		const struct instance *in = &w->seen[i];
-		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted))
+		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted) || belongs_to(k, in, &w->routed))
 			continue;
 		if (warm && in->state != INST_FAILED && belongs_to(k, in, &w->previous)) {
 			wake_at(k->p, warm_until);
@@ -291,6 +291,13 @@ static void plan_heal(struct planning *k, enum readiness r, const struct instanc
 		add_route(k, &w->wanted);
 }
 
+/* Started while it is being pushed: nothing becomes active whose image the registry does not have. */
+static void plan_push_wait(struct planning *k)
+{
+	settle(k->p, VERDICT_STEADY, R_Building, arena_printf(k->a, "version %lld runs; its image is being pushed", (long long)k->w->wanted.version));
+	keep_serving(k);
+}
+
 static void plan_wanted(struct planning *k)
 {
 	const struct target_world *w = k->w;
@@ -309,7 +316,9 @@ static void plan_wanted(struct planning *k)
 		(void)plan_add(k->p, k->a, STEP_FORGIVE, w->subject, 0);
 	enum readiness r = readiness_of(k, &w->wanted, &failed);
 	bool serves = same_id(w->routed.id, w->wanted.id);
-	if (r == READY)
+	if (r == READY && w->wanted.unpublished)
+		plan_push_wait(k);
+	else if (r == READY)
 		plan_switch(k);
 	else if (serves)
 		plan_heal(k, r, failed);
@@ -330,6 +339,7 @@ static void plan_bound(struct planning *k)
 		bool passes = w->unresolved == R_Building; /* the build's end wakes this key */
 		settle(k->p, passes ? VERDICT_STEADY : VERDICT_BLOCKED, w->unresolved, w->unresolved_message);
 		keep_serving(k);
+		add_leftovers(k); /* of a version that was started before its push failed */
 	} else if (none) {
 		settle(k->p, VERDICT_STEADY, R_Pending, "no version is ready yet");
 	} else {

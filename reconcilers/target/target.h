@@ -23,6 +23,7 @@ struct target_release {
 	const char *repository;    /* where the image is pulled from */
 	const json_t *tuple;
 	int64_t timeout_ms;        /* of the tuple */
+	bool unpublished;          /* its image is not in the registry yet: it may start, not be made active */
 };
 
 struct target_world {

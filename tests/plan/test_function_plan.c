@@ -22,6 +22,7 @@ struct story {
 	const char *status;         /* of the newest version; NULL: none yet */
 	enum input input;           /* whether the newest version was built of what is declared */
 	enum build_state build;
+	bool written;
 	int64_t deadline_ms;
 	struct function_target targets[2];
 	enum verdict verdict;
@@ -40,7 +41,9 @@ static const struct story stories[] = {
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
 	{.about = "a build that never began by its deadline is given up", .status = "building", .build = BUILD_NONE, .deadline_ms = NOW,
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
-	{.about = "a finished build is published, even past the deadline", .status = "building", .build = BUILD_DONE, .deadline_ms = NOW - 1,
+	{.about = "a finished build's image is written, even past the deadline", .status = "building", .build = BUILD_DONE, .deadline_ms = NOW - 1,
+	 .verdict = VERDICT_ACT, .steps = {STEP_WRITE_IMAGE, STEP_KIND_COUNT}},
+	{.about = "a written image is published", .status = "building", .build = BUILD_DONE, .written = true, .deadline_ms = NOW - 1,
 	 .verdict = VERDICT_ACT, .steps = {STEP_PUBLISH, STEP_KIND_COUNT}},
 	{.about = "a refused source ends the version", .status = "building", .build = BUILD_REFUSED, .deadline_ms = NOW + 1, .verdict = VERDICT_ACT,
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
@@ -103,7 +106,7 @@ static void check(const struct story *s)
 		.base = s->no_runtime ? NULL : s->base ? s->base : BASE, .rebuild_auto = s->rebuild_auto, .owner = "manifest", .function_id = "f",
 		.targets = targets, .ntargets = count_targets(s), .next_version = 5,
 		.newest = {.id = s->status ? "d" : NULL, .n = 4, .input_hash = digest_text(&built_of, hash), .base = BASE, .status = s->status,
-			   .reason = "SourceInvalid", .message = "bad", .deadline_ms = s->deadline_ms, .build = s->build, .refused = R_SourceInvalid,
+			   .reason = "SourceInvalid", .message = "bad", .deadline_ms = s->deadline_ms, .build = s->build, .written = s->written, .refused = R_SourceInvalid,
 			   .refused_message = "bad"},
 	};
 	struct plan p;
