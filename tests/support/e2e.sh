@@ -18,10 +18,16 @@ open_installation() {
 }
 
 close_installation() {
-	local status=$?
+	local status=$? out
 	[ "$TAP_FAILED" -eq 0 ] && [ "$status" -eq 0 ] || show_logs
-	"$TOP/deploy/down" --purge >"$WORK/down.log" 2>&1 || { cat "$WORK/down.log" >&2; status=1; }
-	rm -rf "$FN_HOME" "$WORK"
+	# Through a pipe: the disk may be full. What cannot be ended keeps its directory, without which nobody could end it.
+	if out=$("$TOP/deploy/down" --purge 2>&1); then
+		rm -rf "$FN_HOME"
+	else
+		printf '%s\n' "$out" >&2
+		status=1
+	fi
+	rm -rf "$WORK"
 	exit "$status"
 }
 
