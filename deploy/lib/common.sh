@@ -44,6 +44,14 @@ CONF_KEYS=(instance user api_port registry_port gateway_port subnet link_address
 # Settings given on the command line, over those of fn.conf.
 declare -A CONF_GIVEN=()
 
+# given --OPTION VALUE …: whether that is one of the settings; then it is noted.
+given() {
+	local key=${1#--}
+	key=${key//-/_}
+	[[ $1 == --* && " ${CONF_KEYS[*]} " == *" $key "* && -n ${2:-} ]] || return 1
+	CONF_GIVEN[$key]=$2
+}
+
 # conf_get KEY: as given, or from FN_HOME/fn.conf, or the default.
 conf_get() {
 	local value=${CONF_GIVEN[$1]:-}

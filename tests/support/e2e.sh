@@ -38,14 +38,24 @@ show_logs() {
 	done >&2
 }
 
+# The options that make it this instance.
+settings() {
+	printf '%s\n' --instance "$INSTANCE" --api-port "$API_PORT" --registry-port "$REGISTRY_PORT" --gateway-port "$GATEWAY_PORT" \
+		--subnet "$SUBNET" --link-address "$LINK_ADDRESS" --uid-base "$UID_BASE"
+}
+
 # up OPTION…: deploy/up for this instance; the lock on its index is not inherited by what lives on.
 up() {
-	"$TOP/deploy/up" --instance "$INSTANCE" --api-port "$API_PORT" --registry-port "$REGISTRY_PORT" \
-		--gateway-port "$GATEWAY_PORT" --subnet "$SUBNET" --link-address "$LINK_ADDRESS" --uid-base "$UID_BASE" \
-		"$@" </dev/null {INSTANCE_LOCK}>&-
+	local options
+	mapfile -t options < <(settings)
+	"$TOP/deploy/up" "${options[@]}" "$@" </dev/null {INSTANCE_LOCK}>&-
 }
 down() { "$TOP/deploy/down" "$@" {INSTANCE_LOCK}>&-; }
-census() { "$TOP/deploy/census"; }
+census() {
+	local options
+	mapfile -t options < <(settings)
+	"$TOP/deploy/census" "${options[@]}"
+}
 fnctl() { "$FN_HOME/bin/fnctl" "$@"; }
 
 # get HOST [PATH] [CURL-OPTION…]: the body, from the gateway; HOST is what stands before .fn.localhost.
