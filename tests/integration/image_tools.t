@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/support/registry.sh
 
 B=${B:-build}
-WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/fn-image-tools.XXXXXX")
+WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/img.XXXX") # short: podman takes a runroot of 50 characters at most
 chmod 755 "$WORK"
 CGROUP=$(basename "$WORK")
 cleanup() {
