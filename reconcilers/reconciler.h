@@ -39,6 +39,7 @@ struct step {
 	enum reason reason;  /* FAIL_*: why */
 	const char *message; /* FAIL_*: why, in words */
 	const char *const *names; /* STOP_INSTANCES, ROUTE: instance names; NULL-terminated */
+	bool apart;          /* its failure ends no other steps but those apart with the same id: what cannot start holds up nothing that serves */
 	int64_t drain_ms;    /* STOP_INSTANCES */
 };
 

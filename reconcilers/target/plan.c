@@ -101,6 +101,13 @@ static enum readiness readiness_of(const struct planning *k, const struct target
 	return all;
 }
 
+static void add_apart(struct planning *k, enum step_kind kind, const struct target_release *r, int64_t number)
+{
+	struct step *s = plan_add(k->p, k->a, kind, k->w->subject, number);
+	s->id = r->id;
+	s->apart = true;
+}
+
 /* Starts what release r lacks. An instance that is still stopping under the same name must be gone first. */
 static void add_starts(struct planning *k, const struct target_release *r)
 {
@@ -113,9 +120,9 @@ static void add_starts(struct planning *k, const struct target_release *r)
 			continue;
 		}
 		if (!fetched)
-			plan_add(k->p, k->a, STEP_FETCH_IMAGE, k->w->subject, r->version)->id = r->id;
+			add_apart(k, STEP_FETCH_IMAGE, r, r->version);
 		fetched = true;
-		plan_add(k->p, k->a, STEP_START_INSTANCE, k->w->subject, slot)->id = r->id;
+		add_apart(k, STEP_START_INSTANCE, r, slot);
 	}
 }
 
@@ -191,6 +198,15 @@ static bool belongs_to(const struct planning *k, const struct instance *i, const
 	return false;
 }
 
+/* The gateway's own word: after a crash between a switch and its record the route names what the row does not know of. */
+static bool in_route(const struct target_world *w, const struct instance *i)
+{
+	for (const char *const *name = w->route ? w->route->instances : NULL; name && *name; name++)
+		if (strcmp(*name, i->name) == 0)
+			return true;
+	return false;
+}
+
 /* What neither is wanted nor serves drains and stops; the previous release stays warm for a while. */
 static void add_leftovers(struct planning *k)
 {
@@ -201,7 +217,7 @@ static void add_leftovers(struct planning *k)
 	int64_t n = 0;
 	for (size_t i = 0; i < w->nseen; i++) {
 		const struct instance *in = &w->seen[i];
-		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted) || belongs_to(k, in, &w->routed))
+		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted) || belongs_to(k, in, &w->routed) || in_route(w, in))
 			continue;
 		if (warm && in->state != INST_FAILED && belongs_to(k, in, &w->previous)) {
 			wake_at(k->p, warm_until);
@@ -214,6 +230,16 @@ static void add_leftovers(struct planning *k)
 
 /* ---- towards the wanted release ---- */
 
+static bool any_ready(const struct planning *k, const struct target_release *r)
+{
+	for (int64_t slot = 0; slot < k->w->instances; slot++) {
+		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
+		if (i && i->state == INST_READY)
+			return true;
+	}
+	return false;
+}
+
 /* While the wanted release is not routed, the one that serves must go on serving, restarts included. */
 static void keep_serving(struct planning *k)
 {
@@ -222,8 +248,9 @@ static void keep_serving(struct planning *k)
 		return;
 	add_clear_failed(k, r);
 	add_starts(k, r);
-	const struct instance *failed = NULL;
-	if (readiness_of(k, r, &failed) == READY)
+	/* Instances that are only starting are better than none, and worse than what the gateway may have of another release. */
+	bool elsewhere = k->w->route && !same_id(k->w->route->release, r->id);
+	if (any_ready(k, r) || (!elsewhere && route_names(k, r)[0]))
 		add_route(k, r);
 }
 
@@ -239,6 +266,8 @@ static void plan_failed(struct planning *k)
 		if (w->seen[i].state != INST_STOPPING && same_id(w->seen[i].release, w->failed))
 			names[n++] = w->seen[i].name;
 	add_stop(k, names, n, 0);
+	if (k->p->nsteps == 0)
+		add_leftovers(k);
 }
 
 static void plan_start(struct planning *k)
@@ -246,8 +275,10 @@ static void plan_start(struct planning *k)
 	const struct target_world *w = k->w;
 	settle(k->p, VERDICT_WAIT, R_Starting, arena_printf(k->a, "version %lld is starting", (long long)w->wanted.version));
 	wake_at(k->p, k->now + w->health_deadline_ms + START_GRACE_MS);
-	add_starts(k, &w->wanted);
 	keep_serving(k);
+	add_starts(k, &w->wanted);
+	if (k->p->nsteps == 0)
+		add_leftovers(k); /* of releases that were wanted in between */
 }
 
 static void plan_give_up(struct planning *k, const struct instance *failed)

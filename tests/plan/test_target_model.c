@@ -305,6 +305,62 @@ static void every_state_comes_to_rest(void **unused)
 	assert_true(tried > 60000);
 }
 
+/* The controller died between a switch to release 1 and its record, and something newer is wanted by then. */
+static void a_switch_that_nobody_recorded(void **unused)
+{
+	(void)unused;
+	for (size_t s0 = 0; s0 < ARRAY_LEN(states); s0++)
+		for (size_t s2 = 0; s2 < ARRAY_LEN(states); s2++)
+			for (int fails = 0; fails < 2; fails++) {
+				struct model m = {.bound = true, .minted = true, .exists = true, .published = true, .want_version = 3, .active = 1, .routed = 0,
+						  .previous = NONE, .failed = NONE, .route = 1, .route_slots = 1, .instances = 1, .now = NOW,
+						  .routed_at = NOW - 5000, .starts_fail = fails};
+				memset(m.state, 0xff, sizeof m.state);
+				m.state[0][0] = states[s0];
+				m.state[1][0] = INST_READY;
+				m.state[2][0] = states[s2];
+				try_all_disturbances(&m);
+			}
+}
+
+/* What was wanted in between is stopped, also while what is wanted now cannot start. */
+static void the_superseded_do_not_stay(void **unused)
+{
+	(void)unused;
+	for (int fails = 0; fails < 2; fails++) {
+		struct model m = {.bound = true, .minted = true, .exists = true, .published = true, .want_version = 3, .active = 0, .routed = 0, .previous = NONE,
+				  .failed = NONE, .route = 0, .route_slots = 1, .instances = 1, .now = NOW, .routed_at = NOW - 5000, .starts_fail = fails};
+		memset(m.state, 0xff, sizeof m.state);
+		m.state[0][0] = INST_READY;
+		m.state[1][0] = INST_STARTING;
+		int steps;
+		run_to_rest(&m, -1, 0, &steps);
+		check_rest(&m, fails);
+		assert_int_equal(m.failed, fails ? 2 : NONE);
+		assert_int_equal(m.state[1][0], ABSENT);
+	}
+}
+
+/* While another release is wanted: of two instances that serve, the one that died is taken out of the route. */
+static void the_dead_leave_the_route(void **unused)
+{
+	(void)unused;
+	struct model m = {.bound = true, .minted = true, .exists = true, .published = true, .want_version = 3, .active = 0, .routed = 0, .previous = NONE,
+			  .failed = 2, .route = 0, .route_slots = 3, .instances = 2, .now = NOW, .routed_at = NOW - 5000};
+	memset(m.state, 0xff, sizeof m.state);
+	m.state[0][0] = INST_READY;
+	m.state[0][1] = INST_BACKOFF;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct view v;
+	struct plan p;
+	see(&m, &a, &v);
+	target_plan(&v.w, m.now, &a, &p);
+	assert_int_equal(p.nsteps, 1);
+	assert_int_equal(p.steps[0].kind, STEP_ROUTE);
+	assert_string_equal(p.steps[0].names[0], "aaaaaaaaaaaa-0");
+	assert_null(p.steps[0].names[1]);
+}
+
 /* A -> B -> A: going back to what ran before ends where it began, without a new start while it is warm. */
 static void back_to_the_warm_release(void **unused)
 {
@@ -350,6 +406,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_state_comes_to_rest),
+		cmocka_unit_test(a_switch_that_nobody_recorded),
+		cmocka_unit_test(the_superseded_do_not_stay),
+		cmocka_unit_test(the_dead_leave_the_route),
 		cmocka_unit_test(back_to_the_warm_release),
 		cmocka_unit_test(the_previous_release_is_warm_and_then_stopped),
 	};
