@@ -54,7 +54,9 @@ static bool judge(struct waited *w, const json_t *doc)
 {
 	const json_t *ready = condition_of(doc, "Ready"), *progressing = condition_of(doc, "Progressing");
 	int64_t seen = json_int_or(json_object_get(doc, "status"), "observedGeneration", 0);
-	if (!ready || seen < w->generation)
+	/* What is declared now may be newer than what was applied: conditions of an older one say nothing about it. */
+	int64_t declared = json_int_or(json_object_get(doc, "metadata"), "generation", 0);
+	if (!ready || seen < w->generation || seen < declared)
 		return false;
 	const char *reason = json_str_or(ready, "reason", ""), *message = json_str_or(ready, "message", "");
 	w->done = strcmp(json_str_or(ready, "status", ""), "True") == 0;
