@@ -28,6 +28,7 @@ struct story {
 	enum verdict verdict;
 	enum reason reason;         /* the plan's status where it has no step */
 	enum step_kind steps[3];    /* ends with STEP_KIND_COUNT */
+	enum reason why;            /* of the first step */
 };
 
 static const struct story stories[] = {
@@ -38,7 +39,7 @@ static const struct story stories[] = {
 	{.about = "a running build is waited for", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW + 1, .verdict = VERDICT_WAIT,
 	 .reason = R_Building, .steps = {STEP_KIND_COUNT}},
 	{.about = "a build past its deadline is given up", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW, .verdict = VERDICT_ACT,
-	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
+	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_BuildTimeout},
 	{.about = "a build that never began by its deadline is given up", .status = "building", .build = BUILD_NONE, .deadline_ms = NOW,
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
 	{.about = "a finished build's image is written, even past the deadline", .status = "building", .build = BUILD_DONE, .deadline_ms = NOW - 1,
@@ -46,7 +47,7 @@ static const struct story stories[] = {
 	{.about = "a written image is published", .status = "building", .build = BUILD_DONE, .written = true, .deadline_ms = NOW - 1,
 	 .verdict = VERDICT_ACT, .steps = {STEP_PUBLISH, STEP_KIND_COUNT}},
 	{.about = "a refused source ends the version", .status = "building", .build = BUILD_REFUSED, .deadline_ms = NOW + 1, .verdict = VERDICT_ACT,
-	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
+	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_SourceInvalid},
 	{.about = "newer input supersedes a build", .status = "building", .input = OTHER, .build = BUILD_RUNNING, .deadline_ms = NOW + 1,
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_NEW_VERSION, STEP_KIND_COUNT}},
 	{.about = "unchanged input makes no version", .status = "ready", .verdict = VERDICT_STEADY, .reason = R_NoTarget, .steps = {STEP_KIND_COUNT}},
@@ -119,6 +120,8 @@ static void check(const struct story *s)
 			fail_msg("%s: step %zu is not %s", s->about, n, step_name(s->steps[n]));
 	if (p.nsteps != n)
 		fail_msg("%s: %zu steps, not %zu", s->about, p.nsteps, n);
+	if (s->why != R_None && p.steps[0].reason != s->why)
+		fail_msg("%s: the step's reason is %s, not %s", s->about, reason_token(p.steps[0].reason), reason_token(s->why));
 	if (n == 0 && p.status != s->reason)
 		fail_msg("%s: %s, not %s", s->about, reason_token(p.status), reason_token(s->reason));
 }

@@ -253,6 +253,17 @@ static void threads_share_directories(void **state)
 	}
 }
 
+static void a_store_that_cannot_be_written(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	AUTO_FREE char *path = xprintf("%s/functions", f->dir);
+	assert_int_equal(fs_write_atomic(path, "", 0, 0600, false, &e), OK); /* a file where a directory belongs */
+	struct digest d = digest_of_str("x");
+	assert_int_equal(put(f->s, "functions/a/v1/function.tar.gz", "x", &d, &e), TRANSIENT);
+	assert_string_equal(e.reason, "StoreUnavailable");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -260,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(puts_gets_and_deletes), T(refuses_other_bytes), T(refuses_bad_keys), T(lists_in_the_order_of_keys),
 		T(a_crash_leaves_only_what_the_next_open_removes), T(a_full_disk_says_so), T(threads_share_directories),
+		T(a_store_that_cannot_be_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,127 @@
+/* What a target says of itself, one row a situation. That it converges is test_target_model.c's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "reconcilers/target/target.h"
+
+#define OLD "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
+#define NEW "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
+
+enum { NOW = 100000000, NOTHING = -1 };
+
+struct row {
+	const char *about;
+	bool old_serves, new_serves;     /* what is routed */
+	int old_state, new_state;        /* enum instance_state of the one instance, or NOTHING */
+	bool stopped;                    /* instances: 0 */
+	bool failed;                     /* the wanted release was given up */
+	bool unpublished;
+	enum reason unresolved;
+	bool unbound;
+	enum verdict verdict;
+	enum reason status;
+	enum step_kind first;            /* STEP_KIND_COUNT: no step */
+	enum reason why;                 /* of the first step */
+};
+
+#define NO_STEP .first = STEP_KIND_COUNT
+
+static const struct row rows[] = {
+	{"it serves", .new_serves = true, .old_state = NOTHING, .new_state = INST_READY, .verdict = VERDICT_STEADY, .status = R_Serving, NO_STEP},
+	{"the first release starts", .old_state = NOTHING, .new_state = INST_STARTING, .verdict = VERDICT_WAIT, .status = R_Starting, NO_STEP},
+	{"a new release starts beside the old", .old_serves = true, .old_state = INST_READY, .new_state = INST_STARTING, .verdict = VERDICT_WAIT,
+	 .status = R_Starting, NO_STEP},
+	{"the old one's instance is missed while the new one starts", .old_serves = true, .old_state = NOTHING, .new_state = INST_STARTING,
+	 .verdict = VERDICT_ACT, .status = R_Starting, .first = STEP_FETCH_IMAGE},
+	{"a ready release becomes active", .old_serves = true, .old_state = INST_READY, .new_state = INST_READY, .verdict = VERDICT_ACT,
+	 .status = R_Serving, .first = STEP_ACTIVATE},
+	{"but not before its image is pushed", .old_serves = true, .old_state = INST_READY, .new_state = INST_READY, .unpublished = true,
+	 .verdict = VERDICT_STEADY, .status = R_Building, NO_STEP},
+	{"a program that ends before it was ready is given up", .old_serves = true, .old_state = INST_READY, .new_state = INST_FAILED,
+	 .verdict = VERDICT_ACT, .status = R_Starting, .first = STEP_FAIL_RELEASE, .why = R_Exited},
+	{"what was given up stops", .old_serves = true, .old_state = INST_READY, .new_state = INST_FAILED, .failed = true, .verdict = VERDICT_ACT,
+	 .status = R_Unhealthy, .first = STEP_STOP_INSTANCES},
+	{"and is not tried again", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .failed = true, .verdict = VERDICT_BLOCKED,
+	 .status = R_Unhealthy, NO_STEP},
+	{"a program that keeps ending after it has served", .new_serves = true, .old_state = NOTHING, .new_state = INST_BACKOFF, .verdict = VERDICT_WAIT,
+	 .status = R_CrashLoop, NO_STEP},
+	{"an instance that went away starts again", .new_serves = true, .old_state = NOTHING, .new_state = NOTHING, .verdict = VERDICT_ACT,
+	 .status = R_Starting, .first = STEP_FETCH_IMAGE},
+	{"no instance is wanted", .new_serves = true, .old_state = NOTHING, .new_state = NOTHING, .stopped = true, .verdict = VERDICT_STEADY,
+	 .status = R_Stopped, NO_STEP},
+	{"a version is on its way", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .unresolved = R_Building, .verdict = VERDICT_STEADY,
+	 .status = R_Building, NO_STEP},
+	{"a pin names what is not there", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .unresolved = R_InvalidReference,
+	 .verdict = VERDICT_BLOCKED, .status = R_InvalidReference, NO_STEP},
+	{"nothing puts it here any more", .new_serves = true, .old_state = NOTHING, .new_state = INST_READY, .unbound = true, .verdict = VERDICT_ACT,
+	 .status = R_Deleting, .first = STEP_UNROUTE},
+};
+
+static struct target_release release(const char *id, int64_t version)
+{
+	return (struct target_release){.id = id, .version = version, .n = version, .deployment_id = id, .image = "", .repository = "", .timeout_ms = 30000};
+}
+
+static void see_instance(struct arena *a, const char *id, int state, struct instance *seen, size_t *n)
+{
+	if (state == NOTHING)
+		return;
+	seen[(*n)++] = (struct instance){.name = instance_name(a, id, 0), .key = "", .release = id, .state = (enum instance_state)state, .address = "",
+					 .reason = "Exited", .message = "it ended", .since_ms = NOW};
+}
+
+static void check(const struct row *r)
+{
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	static const char *const hosts[] = {"hello.dev.fn.localhost", NULL};
+	const char *routed = r->new_serves ? NEW : r->old_serves ? OLD : NULL;
+	const char *names[] = {routed && !r->stopped ? instance_name(&a, routed, 0) : NULL, NULL};
+	struct route route = {.key = "", .release = routed, .hosts = hosts, .instances = names, .timeout_ms = 30000, .loaded = true};
+	struct instance seen[2];
+	struct target_world w = {
+		.subject = "hello in dev", .declared = true, .environment_declared = true, .binding = r->unbound ? NULL : "follow", .unresolved = r->unresolved,
+		.unresolved_message = "", .wanted = release(NEW, 2), .instances = !r->stopped, .health_deadline_ms = 30000, .hosts = hosts, .exists = true,
+		.mode = "follow", .want_version = 2, .failed = r->failed ? NEW : NULL, .failed_reason = R_Unhealthy, .failed_message = "no answer",
+		.routed_at_ms = NOW, .seen = seen, .route = routed ? &route : NULL,
+	};
+	w.wanted.unpublished = r->unpublished;
+	if (routed)
+		w.active = w.routed = release(routed, r->new_serves ? 2 : 1);
+	see_instance(&a, OLD, r->old_state, seen, &w.nseen);
+	see_instance(&a, NEW, r->new_state, seen, &w.nseen);
+	struct plan p;
+	target_plan(&w, NOW, &a, &p);
+	if (p.verdict != r->verdict)
+		fail_msg("%s: verdict %s, not %s", r->about, verdict_name(p.verdict), verdict_name(r->verdict));
+	if (p.status != r->status)
+		fail_msg("%s: %s, not %s", r->about, reason_token(p.status), reason_token(r->status));
+	enum step_kind first = p.nsteps ? p.steps[0].kind : STEP_KIND_COUNT;
+	if (first != r->first)
+		fail_msg("%s: the first step is %s", r->about, p.nsteps ? step_name(first) : "none");
+	if (p.nsteps && p.steps[0].reason != r->why)
+		fail_msg("%s: the step's reason is %s", r->about, reason_token(p.steps[0].reason));
+}
+
+static void every_row(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		check(&rows[i]);
+}
+
+static void names_of_instances(void **state)
+{
+	(void)state;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	assert_string_equal(instance_name(&a, "0f1e2d3c-4b5a-4697-8877-665544332211", 3), "0f1e2d3c4b5a-3");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_row), cmocka_unit_test(names_of_instances)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
