@@ -255,13 +255,26 @@ static void threads_share_directories(void **state)
 
 static void a_store_that_cannot_be_written(void **state)
 {
-	struct fixture *f = *state;
-	struct err e = ERR_INIT;
-	AUTO_FREE char *path = xprintf("%s/functions", f->dir);
-	assert_int_equal(fs_write_atomic(path, "", 0, 0600, false, &e), OK); /* a file where a directory belongs */
-	struct digest d = digest_of_str("x");
-	assert_int_equal(put(f->s, "functions/a/v1/function.tar.gz", "x", &d, &e), TRANSIENT);
-	assert_string_equal(e.reason, "StoreUnavailable");
+	(void)state;
+	pid_t pid = fork(); /* in a mount namespace of its own */
+	if (pid == 0) {
+		struct err e = ERR_INIT;
+		struct artifacts *s = NULL;
+		char dir[] = "/tmp/fn-read.XXXXXX";
+		if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 || !mkdtemp(dir) ||
+		    mount("tmpfs", dir, "tmpfs", 0, "size=64k") != 0 || artifacts_open_dir(dir, &s, &e) != OK ||
+		    mount("tmpfs", dir, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) != 0)
+			_exit(2);
+		bool ok = put(s, "functions/a/v1/x", "x", NULL, &e) == TRANSIENT && strcmp(e.reason, "StoreUnavailable") == 0;
+		artifacts_free(s);
+		(void)umount2(dir, MNT_DETACH);
+		(void)rmdir(dir);
+		_exit(ok ? 0 : 1);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
