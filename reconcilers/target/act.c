@@ -80,9 +80,7 @@ static enum err_class fail_release(struct pass *p, const char *function_id, cons
 		c = function_mirror(p->store, function_id, e);
 	if (!c)
 		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "failed", s->message, e);
-	if (!c)
-		c = tell(p, true, s->reason, s->message, e);
-	return c;
+	return c; /* the status that follows is told as an event, with what keeps serving */
 }
 
 static enum err_class remove_target(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
