@@ -46,6 +46,7 @@ struct instance {
 	char *message;
 	int64_t since_ms, ready_since_ms, ended_ms; /* wall, monotonic, monotonic */
 	int64_t backoff_ms, probe_ms;
+	char probe_why[160];      /* what the last failed check said */
 
 	/* under way */
 	uint64_t layers_ticket;

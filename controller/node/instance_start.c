@@ -252,6 +252,7 @@ static void on_healthy(struct instance *i)
 static void on_unhealthy(struct instance *i, const char *why)
 {
 	struct err e = ERR_INIT;
+	(void)snprintf(i->probe_why, sizeof i->probe_why, "%s", why); /* cut: the beginning says it */
 	if (!i->ready) { /* growing steps until the first success; the deadline timer ends it */
 		probe_later(i, i->probe_ms);
 		i->probe_ms = i->probe_ms * 3 / 2 > PROBE_SLOWEST_MS ? PROBE_SLOWEST_MS : i->probe_ms * 3 / 2;
@@ -291,7 +292,8 @@ static void on_deadline(void *ctx)
 	struct instance *i = ctx;
 	struct err e = ERR_INIT;
 	i->deadline_timer = 0;
-	(void)err_set(&e, TRANSIENT, R_Unhealthy, "no health check succeeded within %lld ms", (long long)i->spec.health_deadline_ms);
+	(void)err_set(&e, TRANSIENT, R_Unhealthy, "no health check succeeded within %lld ms: %s", (long long)i->spec.health_deadline_ms,
+		      i->probe_why[0] ? i->probe_why : "no answer");
 	instance_set_error(i, &e, true);
 	i->unhealthy = i->was_ready;
 	i->verdict_failed = !i->was_ready;
@@ -302,6 +304,7 @@ static void on_deadline(void *ctx)
 void instance_begin_probes(struct instance *i, bool first)
 {
 	i->failures = 0;
+	i->probe_why[0] = '\0';
 	i->probe_ms = PROBE_FIRST_MS;
 	if (first) {
 		i->deadline_timer = loop_after(i->set->d.loop, i->spec.health_deadline_ms, on_deadline, i);

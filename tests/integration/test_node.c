@@ -144,7 +144,7 @@ static void a_program_that_never_listens_fails_when_its_time_is_up(void **state)
 	case_ensure(c, &s);
 	const struct instance *i = case_wait(c, ONE, INST_FAILED);
 	assert_string_equal(i->reason, "Unhealthy");
-	assert_string_equal(i->message, "no health check succeeded within 300 ms; last lines: waiting");
+	assert_string_equal(i->message, "no health check succeeded within 300 ms: the port refuses connections; last lines: waiting");
 }
 
 static void a_program_that_is_not_in_the_image_fails(void **state)
