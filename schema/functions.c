@@ -19,7 +19,8 @@ enum err_class function_mirror(struct store *s, const char *function_id, struct 
 
 enum err_class function_delete(struct store *s, const char *function_id, struct err *e)
 {
-	return RUN_ONE(s, q_function_delete, CONFLICT, R_DatabaseConflict, e, function_id);
+	enum err_class r = RUN(s, q_function_lock, NULL, e, function_id);
+	return r ? r : RUN_ONE(s, q_function_delete, CONFLICT, R_DatabaseConflict, e, function_id);
 }
 
 /* A row of deployment_rows. */
@@ -128,6 +129,12 @@ enum err_class deployment_create(struct store *s, const struct deployment_new *d
 	take_uuid(&res, 0, 0, ret_id);
 	*ret_version = pg_int(&res, 0, 1, 0);
 	return OK;
+}
+
+enum err_class deployment_renew(struct store *s, const char *id, int64_t deadline_in_ms, struct err *e)
+{
+	struct number deadline = number_text(deadline_in_ms);
+	return RUN_ONE(s, q_deployment_renew, CONFLICT, R_DatabaseConflict, e, id, deadline.text);
 }
 
 enum err_class deployment_written(struct store *s, const char *id, const struct deployment_built *b, struct err *e)

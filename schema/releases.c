@@ -49,6 +49,20 @@ enum err_class release_load(struct store *s, const char *id, struct arena *a, st
 	return take_release(&res, 0, a, ret, e);
 }
 
+enum err_class release_find(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple,
+			    struct arena *a, struct release_row *ret, bool *ret_found, struct err *e)
+{
+	char hash[DIGEST_TEXT];
+	struct digest d = json_digest(tuple);
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_release_find, &res, e, function_id, environment, deployment_id, digest_text(&d, hash));
+	if (!r && res.rows)
+		r = take_release(&res, 0, a, ret, e);
+	if (!r)
+		*ret_found = res.rows > 0;
+	return r;
+}
+
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple,
 			    const char *created_by, char ret_id[UUID_TEXT], int64_t *ret_n, struct err *e)
 {

@@ -68,6 +68,7 @@ enum err_class store_notified(struct store *s, bool *ret, struct err *e) MUST_US
 enum err_class store_begin_fenced(struct store *s, const struct lease *l, struct err *e) MUST_USE;
 
 /* ---- intents ---- */
+/* What earlier epochs of the key left open becomes "unknown". CONFLICT LeaseLost. */
 enum err_class intent_open(struct store *s, const struct lease *l, const char *step, const json_t *detail, int64_t *ret_id, struct err *e) MUST_USE;
 enum err_class intent_close(struct store *s, int64_t id, const char *outcome, struct err *e) MUST_USE;
 
@@ -153,6 +154,8 @@ struct deployment_new {
 };
 enum err_class deployment_create(struct store *s, const struct deployment_new *d, char ret_id[UUID_TEXT], int64_t *ret_version, struct err *e) MUST_USE;
 
+/* A new deadline for a version that is still building. */
+enum err_class deployment_renew(struct store *s, const char *id, int64_t deadline_in_ms, struct err *e) MUST_USE;
 /* The image is written (in the cache, not in the registry yet): its digests, while status stays building. s3_key and source_size are not looked at. */
 struct deployment_built;
 enum err_class deployment_written(struct store *s, const char *id, const struct deployment_built *b, struct err *e) MUST_USE;
@@ -165,7 +168,8 @@ enum err_class deployment_ready(struct store *s, const char *id, const struct de
 enum err_class deployment_failed(struct store *s, const char *id, const char *reason, const char *message, struct err *e) MUST_USE;
 /* status and active_deployment_id of the function, is_active of its deployments; from the target in the project's default environment. */
 enum err_class function_mirror(struct store *s, const char *function_id, struct err *e) MUST_USE;
-enum err_class function_delete(struct store *s, const char *function_id, struct err *e) MUST_USE; /* deleted_at; targets must be gone */
+/* deleted_at; CONFLICT DatabaseConflict while it has targets. */
+enum err_class function_delete(struct store *s, const char *function_id, struct err *e) MUST_USE;
 
 struct release_row {
 	char id[UUID_TEXT];
@@ -192,7 +196,7 @@ struct target_row {
 	int64_t routed_at_ms; /* wall clock */
 };
 enum err_class target_load(struct store *s, const char *function_id, const char *environment, struct arena *a, struct target_row *ret, struct err *e) MUST_USE;
-/* Inserts, or updates mode and want_version. */
+/* Inserts, or updates mode and want_version; CONFLICT NotFound when the function was removed. */
 enum err_class target_want(struct store *s, const char *function_id, const char *project, const char *name, const char *environment, const char *mode,
 			   int64_t want_version, struct err *e) MUST_USE;
 enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
@@ -209,6 +213,9 @@ enum err_class target_delete(struct store *s, const char *function_id, const cha
 
 enum err_class releases_load(struct store *s, const char *function_id, const char *environment, size_t limit, struct arena *a, struct release_row **ret, size_t *ret_n, struct err *e) MUST_USE;
 enum err_class release_load(struct store *s, const char *id, struct arena *a, struct release_row *ret, struct err *e) MUST_USE;
+/* The newest with this deployment and exactly this tuple, however old: what release_mint would give again. */
+enum err_class release_find(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple,
+			    struct arena *a, struct release_row *ret, bool *ret_found, struct err *e) MUST_USE;
 /* Mints the next n, or gives the newest existing release with the same deployment and config_hash. */
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple, const char *created_by,
 			    char ret_id[UUID_TEXT], int64_t *ret_n, struct err *e) MUST_USE;

@@ -36,7 +36,7 @@ enum err_class target_want(struct store *s, const char *function_id, const char 
 			   int64_t want_version, struct err *e)
 {
 	struct number want = number_text(want_version);
-	return RUN(s, q_target_want, NULL, e, function_id, project, name, environment, mode, want.text);
+	return RUN_ONE(s, q_target_want, CONFLICT, R_NotFound, e, function_id, project, name, environment, mode, want.text);
 }
 
 enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e)

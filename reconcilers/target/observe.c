@@ -66,21 +66,23 @@ static void unresolved(struct target_world *w, enum reason why, const char *mess
 	w->unresolved_message = message;
 }
 
+static enum err_class resolve_number(struct reading *r, const char *who, int64_t number, struct deployment_row *ret, bool *ret_found, struct err *e)
+{
+	enum err_class c = deployment_by_version(r->p->store, r->row.id, number, r->p->arena, ret, ret_found, e);
+	if (!c && (!*ret_found || strcmp(ret->status, "ready") != 0)) {
+		unresolved(r->w, R_InvalidReference,
+			   arena_printf(r->p->arena, "%s version %lld, which is %s", who, (long long)number, *ret_found ? ret->status : "not there"));
+		*ret_found = false;
+	}
+	return c;
+}
+
 /* The version that a pin names, among those that are ready. */
 static enum err_class resolve_pin(struct reading *r, const struct pin_spec *pin, struct deployment_row *ret, bool *ret_found, struct err *e)
 {
 	switch (pin->to) {
 	case PIN_LATEST: return deployment_newest_ready(r->p->store, r->row.id, r->p->arena, ret, ret_found, e);
-	case PIN_NUMBER: {
-		enum err_class c = deployment_by_version(r->p->store, r->row.id, pin->number, r->p->arena, ret, ret_found, e);
-		if (!c && (!*ret_found || strcmp(ret->status, "ready") != 0)) {
-			unresolved(r->w, R_InvalidReference,
-				   arena_printf(r->p->arena, "the pin names version %lld, which is %s", (long long)pin->number,
-						*ret_found ? ret->status : "not there"));
-			*ret_found = false;
-		}
-		return c;
-	}
+	case PIN_NUMBER: return resolve_number(r, "the pin names", pin->number, ret, ret_found, e);
 	case PIN_DIGEST:
 	case PIN_LABEL: break;
 	}
@@ -137,13 +139,12 @@ static enum err_class read_binding(struct reading *r, struct deployment_row *ret
 	if (!r->target.found || strcmp(r->target.mode, "explicit") != 0)
 		return OK;
 	w->binding = "explicit";
-	return deployment_by_version(p->store, r->row.id, r->target.want_version, p->arena, ret, ret_found, e);
+	return resolve_number(r, "what was asked for is", r->target.want_version, ret, ret_found, e);
 }
 
 /* The release that the wanted version and today's configuration make, if it was minted already. */
 static enum err_class read_wanted(struct reading *r, const struct deployment_row *d, struct err *e)
 {
-	enum { RECENT = 20 };
 	struct pass *p = r->p;
 	struct target_release *wanted = &r->w->wanted;
 	const struct environment_spec **chain = arena_array(p->arena, r->nchain, sizeof *chain);
@@ -159,15 +160,12 @@ static enum err_class read_wanted(struct reading *r, const struct deployment_row
 	};
 	wanted->timeout_ms = tuple_timeout_ms(wanted->tuple);
 	r->w->health_deadline_ms = tuple_health_deadline_ms(wanted->tuple);
-	struct release_row *rows;
-	size_t n;
-	enum err_class c = releases_load(p->store, r->row.id, p->key.environment, RECENT, p->arena, &rows, &n, e);
-	for (size_t i = 0; !c && i < n; i++) {
-		if (strcmp(rows[i].deployment_id, d->id) != 0 || !json_equal(rows[i].tuple, wanted->tuple))
-			continue;
-		wanted->id = arena_strdup(p->arena, rows[i].id);
-		wanted->n = rows[i].n;
-		break;
+	struct release_row row;
+	bool found = false;
+	enum err_class c = release_find(p->store, r->row.id, p->key.environment, d->id, wanted->tuple, p->arena, &row, &found, e);
+	if (!c && found) {
+		wanted->id = arena_strdup(p->arena, row.id);
+		wanted->n = row.n;
 	}
 	return c;
 }

@@ -149,6 +149,29 @@ static void mint_gives_the_same_for_the_same(void **state)
 	assert_string_equal(r.config_hash, digest_text(&d, hash));
 }
 
+/* Going back to a configuration of long ago finds its release, as minting gives it. */
+static void a_release_is_found_however_old(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c), *one = built_version(c, f, "sha256:one"), *two = built_version(c, f, "sha256:two");
+	int64_t n;
+	const char *first = mint(c, f, "dev", one, "a", &n);
+	for (char value[] = "b"; value[0] <= 'z'; value[0]++)
+		(void)mint(c, f, "dev", one, value, &n);
+	AUTO_JSON json_t *a = json_pack("{s:s}", "VALUE", "a"), *never = json_pack("{s:s}", "VALUE", "never");
+	struct release_row r;
+	bool found = false;
+	must(c, release_find(c->s, f, "dev", one, a, &c->a, &r, &found, &c->e));
+	assert_true(found);
+	assert_string_equal(r.id, first);
+	must(c, release_find(c->s, f, "dev", one, never, &c->a, &r, &found, &c->e));
+	assert_false(found);
+	must(c, release_find(c->s, f, "dev", two, a, &c->a, &r, &found, &c->e));
+	assert_false(found);
+	must(c, release_find(c->s, f, "prod", one, a, &c->a, &r, &found, &c->e));
+	assert_false(found);
+}
+
 static struct target_row target(struct store_case *c, const char *f, const char *environment)
 {
 	struct target_row t;
@@ -274,6 +297,69 @@ static void bindings_are_declared_or_left_over(void **state)
 	assert_string_equal(b[1].environment, "picky");
 }
 
+/* Another connection's transaction, whose statement has to wait for ours. */
+struct rival {
+	struct store *s;
+	const char *function;
+	bool deletes;
+	struct err e;
+	enum err_class class;
+};
+
+static void *run_rival(void *arg)
+{
+	struct rival *r = arg;
+	r->class = r->deletes ? function_delete(r->s, r->function, &r->e)
+			      : target_want(r->s, r->function, "default", "hello", "dev", "follow", 1, &r->e);
+	return NULL;
+}
+
+static void await_a_waiter(struct store_case *c)
+{
+	for (int64_t deadline = clock_mono_ms() + POSTGRES_WAIT_MS; strcmp(peek(c, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "0") == 0;)
+		assert_true(clock_mono_ms() < deadline);
+}
+
+/* Whichever comes first, a function that is gone has no target. */
+static void a_target_and_a_removal_at_once(void **state)
+{
+	struct store_case *c = *state;
+	(void)with_function(c);
+	for (int deletes = 0; deletes < 2; deletes++) {
+		const char *f = function_id(c, "hello");
+		struct rival r = {.s = store_new(c->conninfo), .function = f, .deletes = deletes, .e = ERR_INIT};
+		pthread_t t;
+		must(c, store_begin(c->s, &c->e));
+		if (deletes)
+			must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
+		else
+			must(c, function_delete(c->s, f, &c->e));
+		assert_int_equal(pthread_create(&t, NULL, run_rival, &r), 0);
+		await_a_waiter(c);
+		must(c, store_commit(c->s, &c->e));
+		assert_int_equal(pthread_join(t, NULL), 0);
+		assert_int_equal(r.class, CONFLICT);
+		assert_string_equal(r.e.reason, deletes ? "DatabaseConflict" : "NotFound");
+		assert_string_equal(peek(c, "SELECT count(*) FROM targets t JOIN functions f ON f.id = t.function_id WHERE f.deleted_at IS NOT NULL"), "0");
+		store_free(r.s);
+		(void)peek(c, "UPDATE functions SET deleted_at = NULL");
+	}
+}
+
+static void a_build_may_get_a_new_deadline(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c);
+	int64_t n;
+	const char *id = new_version(c, c->s, f, &n, &c->e);
+	must(c, deployment_renew(c->s, id, 3600000, &c->e));
+	struct deployment_row d;
+	must(c, deployment_load(c->s, id, &c->a, &d, &c->e));
+	assert_in_range(d.deadline_ms, clock_wall_ms() + 3000000, clock_wall_ms() + 3700000);
+	must(c, deployment_failed(c->s, id, "BuildFailed", "", &c->e));
+	refuses(c, deployment_renew(c->s, id, 1, &c->e), CONFLICT, "DatabaseConflict"); /* it is over */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, store_setup, store_teardown)
 
 int main(void)
@@ -281,7 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(version_from_building_to_ready), T(failed_version_keeps_its_number), T(versions_are_found), T(numbers_have_no_gap_under_contention),
 		T(mint_gives_the_same_for_the_same), T(target_points_to_what_was_acknowledged), T(function_mirrors_its_default_target),
-		T(bindings_are_declared_or_left_over),
+		T(bindings_are_declared_or_left_over), T(a_release_is_found_however_old), T(a_target_and_a_removal_at_once),
+		T(a_build_may_get_a_new_deadline),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }

@@ -256,6 +256,11 @@ static void intents_open_and_close(void **state)
 	must(c, intent_close(c->s, id, "done", &c->e));
 	assert_string_equal(peek(c, "SELECT outcome FROM intents WHERE finished_at IS NOT NULL"), "done");
 	refuses(c, intent_close(c->s, id + 1, "done", &c->e), BUG, "NotFound");
+	must(c, intent_open(c->s, &l, "route", NULL, &id, &c->e)); /* and its holder dies */
+	expire(c);
+	l = claim(c, c->s, "heir");
+	must(c, intent_open(c->s, &l, "route", NULL, &id, &c->e));
+	assert_string_equal(peek(c, "SELECT string_agg(coalesce(outcome, '?'), ' ' ORDER BY step_id) FROM intents"), "done unknown ?");
 }
 
 static void resync_leaves_backoff_alone(void **state)
