@@ -1,12 +1,11 @@
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fs.h"
 #include "reconcilers/function/function.h"
 #include "reconcilers/function/source.h"
 #include "reconcilers/providers/builder.h"
 #include "reconcilers/tx.h"
-
-enum { BUILD_DEADLINE_MS = 10 * 60 * 1000 };
 
 static const char *prefix_of(const struct runtime_spec *r)
 {
@@ -79,12 +78,20 @@ static enum err_class clear_failed_try(struct pass *p, const char *id, struct er
 	return err_set(e, TRANSIENT, R_BuildFailed, "the build's process ended without a result");
 }
 
+static enum err_class renew_deadline(struct pass *p, const char *id, struct err *e)
+{
+	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
+	return c ? c : tx_end(p, deployment_renew(p->store, id, BUILD_DEADLINE_MS, e), e);
+}
+
 static enum err_class start_build(struct pass *p, const struct function_world *w, const struct step *s, struct err *e)
 {
 	struct deployment_row d;
 	enum err_class c = deployment_load(p->store, s->id, p->arena, &d, e);
 	if (!c)
 		c = clear_failed_try(p, s->id, e);
+	if (!c && d.deadline_ms && clock_wall_ms() >= d.deadline_ms)
+		c = renew_deadline(p, s->id, e);
 	if (c)
 		return c;
 	AUTO_CLOSE int fd = -1;

@@ -5,6 +5,11 @@
 #include "manifests/manifest.h"
 #include "reconcilers/reconciler.h"
 
+enum {
+	BUILD_DEADLINE_MS = 10 * 60 * 1000,
+	BUILD_AWAY_MS = 5 * 60 * 1000 /* so long after its deadline a build that does not run gets a new one */
+};
+
 enum build_state {
 	BUILD_NONE,     /* not begun, or its child died without a word */
 	BUILD_RUNNING,

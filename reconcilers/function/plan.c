@@ -44,11 +44,13 @@ static void plan_build(const struct function_world *w, int64_t now_ms, struct ar
 	const struct function_version *v = &w->newest;
 	settle(p, VERDICT_WAIT, R_Building, arena_printf(a, "version %lld is being built", (long long)v->n));
 	p->wake_ms = v->deadline_ms;
+	/* Long past it and still building: no controller was there to see it pass, and none to build. */
+	bool away = v->build == BUILD_NONE && v->deadline_ms && now_ms >= v->deadline_ms + BUILD_AWAY_MS;
 	if (v->build == BUILD_DONE)
 		plan_add(p, a, v->written ? STEP_PUBLISH : STEP_WRITE_IMAGE, w->name, v->n)->id = v->id;
 	else if (v->build == BUILD_REFUSED)
 		give_up(p, a, w, v->refused, v->refused_message);
-	else if (v->deadline_ms && now_ms >= v->deadline_ms)
+	else if (v->deadline_ms && now_ms >= v->deadline_ms && !away)
 		give_up(p, a, w, R_BuildTimeout, "the build did not end before its deadline");
 	else if (v->build == BUILD_NONE)
 		plan_add(p, a, STEP_START_BUILD, w->name, v->n)->id = v->id;
