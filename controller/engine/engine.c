@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "engine/builds.h"
+#include "engine/leases.h"
 
 enum { MAX_CHILDREN = 256, PAUSE_MS = 1000 };
 
@@ -22,6 +23,8 @@ struct worker {
 	struct store *store;
 	struct registry *registry;
 	struct node *node;
+	struct lease owed; /* could not be given back at the end of a pass */
+	bool owes;
 };
 
 struct engine {
@@ -32,6 +35,7 @@ struct engine {
 	pthread_t waiter;
 	struct build_children *children;
 	struct builds builds;
+	struct leases *leases;     /* a slot a worker */
 	int wake_fd;               /* eventfd: the waiter looks anew */
 	pthread_mutex_t lock;
 	pthread_cond_t some_work;
@@ -73,6 +77,26 @@ static void wait_for_hint(struct engine *en)
 	(void)pthread_mutex_unlock(&en->lock);
 }
 
+/* A pass that ended while the database was away left its key leased: it is given back first, or nobody would look at it until the lease runs
+ * out. False while the database stays away. */
+static bool settle_debt(struct worker *w)
+{
+	struct err e = ERR_INIT, why = ERR_INIT;
+	if (!w->owes)
+		return true;
+	(void)err_set(&why, TRANSIENT, R_DatabaseUnavailable, "the database went away during the pass");
+	w->owes = work_retry(w->store, &w->owed, 0, &why, &e) == TRANSIENT; /* CONFLICT: it has run out */
+	return !w->owes;
+}
+
+/* By the first part of the key; NULL when there is none. */
+static const struct reconciler *reconciler_of(const char *key)
+{
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct key_parts k;
+	return key_split(key, &a, &k) ? reconciler_find(k.kind) : NULL;
+}
+
 /* One claim and pass. False when nothing was due or the database is away. */
 static bool work_once(struct worker *w)
 {
@@ -80,6 +104,8 @@ static bool work_once(struct worker *w)
 	struct err e = ERR_INIT;
 	struct lease lease;
 	bool found = false, waits = false;
+	if (!settle_debt(w))
+		return false;
 	enum err_class c = work_claim(w->store, en->owner, en->o.lease_ms, &lease, &found, &e);
 	if (c) {
 		log_err(LOG_WARN, "no work could be claimed", &e, NULL);
@@ -100,7 +126,11 @@ static bool work_once(struct worker *w)
 		.hint = hint_from_pass,
 		.hint_ctx = en,
 	};
-	pass_run(&p, &lease, en->o.lease_ms, &waits);
+	size_t slot = (size_t)(w - en->workers);
+	leases_take(en->leases, slot, &lease);
+	w->owes = pass_run(&p, reconciler_of(lease.key), &lease, &waits) == TRANSIENT;
+	w->owed = lease;
+	leases_give(en->leases, slot);
 	if (waits)
 		poke_waiter(en);
 	return true;
@@ -137,8 +167,8 @@ struct waiter {
 	struct store *store;
 	struct node *node;
 	int listen_fd, node_fd;        /* -1: not connected */
-	int64_t resync_at, connect_at; /* monotonic */
-	bool database_was_away;
+	int64_t resync_at, connect_at, extend_at; /* monotonic */
+	bool said_database, said_node;            /* that it is away: an outage is one line of the log, not one a second */
 };
 
 static void enqueue_all(struct waiter *w)
@@ -151,22 +181,30 @@ static void enqueue_all(struct waiter *w)
 	wake_workers(w->en, true);
 }
 
+/* Tells of an outage once, and of its end. */
+static void tell_away(bool *said, const char *away, const char *back, const struct err *e)
+{
+	if (e && !*said)
+		log_err(LOG_WARN, away, e, NULL);
+	else if (!e && *said)
+		log_event(LOG_INFO, back, NULL);
+	*said = e != NULL;
+}
+
 /* Connects what is not connected; after each new connection everything is looked at, since hints may have been lost. */
 static void connect_sources(struct waiter *w)
 {
 	struct err e = ERR_INIT;
 	bool fresh = false;
 	if (w->listen_fd < 0) {
-		if (store_listen(w->store, &w->listen_fd, &e) == OK)
-			fresh = true;
-		else
-			log_err(LOG_WARN, "not listening to the database", &e, NULL);
+		bool ok = store_listen(w->store, &w->listen_fd, &e) == OK;
+		tell_away(&w->said_database, "not listening to the database", "listening to the database again", ok ? NULL : &e);
+		fresh = ok;
 	}
 	if (w->node_fd < 0) {
-		if (node_watch(w->node, &w->node_fd, &e) == OK)
-			fresh = true;
-		else
-			log_err(LOG_WARN, "not watching the node", &e, NULL);
+		bool ok = node_watch(w->node, &w->node_fd, &e) == OK;
+		tell_away(&w->said_node, "not watching the node", "watching the node again", ok ? NULL : &e);
+		fresh = fresh || ok;
 	}
 	w->connect_at = clock_mono_ms() + PAUSE_MS;
 	if (fresh)
@@ -220,12 +258,20 @@ static void take_children(struct waiter *w)
 	}
 }
 
+/* A third of the leases' time, so that one failure costs none. */
+static void extend_leases(struct waiter *w)
+{
+	struct err e = ERR_INIT;
+	bool ok = leases_extend(w->en->leases, w->store, w->en->o.lease_ms, &e) == OK;
+	w->extend_at = clock_mono_ms() + (ok ? w->en->o.lease_ms / 3 : PAUSE_MS);
+}
+
 /* How long to sleep: until work is due, a resync, or a connection is to be tried. */
 static int time_to_wait(struct waiter *w)
 {
 	struct err e = ERR_INIT;
 	int64_t now = clock_mono_ms(), due = -1;
-	int64_t wait = w->resync_at - now;
+	int64_t wait = (w->resync_at < w->extend_at ? w->resync_at : w->extend_at) - now;
 	if (work_next_due(w->store, &due, &e) != OK)
 		due = PAUSE_MS;
 	else if (due == 0) { /* due but not taken: the workers may all be busy, so look again soon */
@@ -254,7 +300,7 @@ static void wait_once(struct waiter *w)
 		ssize_t got = read(w->en->wake_fd, &count, sizeof count);
 		(void)got; /* only to make it unreadable */
 	}
-	if (w->listen_fd >= 0 && fds[LISTEN].revents)
+	if (w->listen_fd >= 0) /* readable or not: another statement of this store may have connected anew */
 		take_notifications(w);
 	if (w->node_fd >= 0 && fds[NODE].revents)
 		take_node_events(w);
@@ -264,6 +310,8 @@ static void wait_once(struct waiter *w)
 		connect_sources(w);
 	if (now >= w->resync_at)
 		enqueue_all(w);
+	if (now >= w->extend_at)
+		extend_leases(w);
 }
 
 static void *waiter_main(void *arg)
@@ -271,6 +319,7 @@ static void *waiter_main(void *arg)
 	struct engine *en = arg;
 	struct waiter w = {.en = en, .listen_fd = -1, .node_fd = -1, .store = store_new(en->o.conf->database), .node = node_new(&en->o.node)};
 	w.resync_at = clock_mono_ms() + en->o.resync_ms;
+	w.extend_at = clock_mono_ms() + en->o.lease_ms / 3;
 	connect_sources(&w);
 	while (!atomic_load(&en->stopping))
 		wait_once(&w);
@@ -294,6 +343,7 @@ static void engine_free(struct engine *en)
 	for (size_t i = 0; i < en->nworkers; i++)
 		worker_close(&en->workers[i]);
 	build_children_free(en->children);
+	leases_free(en->leases);
 	if (en->wake_fd >= 0)
 		(void)close(en->wake_fd);
 	(void)pthread_mutex_destroy(&en->lock);
@@ -331,6 +381,7 @@ enum err_class engine_start(const struct engine_opts *o, struct engine **ret, st
 	en->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	en->children = build_children_new(poke_waiter, en);
 	en->builds = build_children_interface(en->children);
+	en->leases = leases_new((size_t)o->conf->workers);
 	en->workers = xcalloc((size_t)o->conf->workers, sizeof *en->workers);
 	enum err_class c = en->wake_fd < 0 ? err_errno(e, errno, TRANSIENT, R_OutOfResources, "eventfd") : free_old_leases(en, e);
 	while (!c && en->nworkers < (size_t)o->conf->workers)

@@ -27,7 +27,8 @@ void engine_hint(struct engine *en);
 /* Ends after the passes under way; joins and frees. */
 void engine_stop(struct engine *en);
 
-/* Runs one pass for a claimed key and ends its lease. *ret_waits is set when the key has a time to come back at. For engine.c and tests. */
-void pass_run(struct pass *p, struct lease *lease, int64_t lease_ms, bool *ret_waits);
+/* Runs one pass of r (NULL: nothing reconciles such a key) for a claimed key and ends its lease. *ret_waits is set when the key has a time to come back at. What the pass came to is in the
+ * records; the class is about the lease: OK, CONFLICT (it was taken over), or TRANSIENT (it may still be held). For engine.c and tests. */
+enum err_class pass_run(struct pass *p, const struct reconciler *r, const struct lease *lease, bool *ret_waits) MUST_USE;
 
 #endif

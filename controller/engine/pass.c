@@ -9,6 +9,7 @@
 
 enum {
 	MAX_ROUNDS = 64,          /* observe, plan, act; a plan that never comes to rest is a bug */
+	MAX_RACES = 3,            /* lost in a row before they are told of and wait */
 	DENIED_WAIT_MS = 600000,
 	BUG_WAIT_MS = 600000
 };
@@ -17,22 +18,10 @@ enum {
 struct running {
 	struct pass *p;
 	const struct reconciler *r;
-	int64_t lease_ms, extended_at; /* monotonic */
 	void *world;
 	struct plan plan;
 	struct err failure; /* class OK: none */
 };
-
-static enum err_class keep_lease(struct running *k, struct err *e)
-{
-	int64_t now = clock_mono_ms();
-	if (now - k->extended_at < k->lease_ms / 3)
-		return OK;
-	enum err_class c = work_extend(k->p->store, &k->p->lease, k->lease_ms, e);
-	if (!c)
-		k->extended_at = now;
-	return c;
-}
 
 /* An outside step is written down before it is done, and its outcome afterwards. */
 static enum err_class do_step(struct running *k, const struct step *s, struct err *e)
@@ -54,16 +43,36 @@ static enum err_class do_step(struct running *k, const struct step *s, struct er
 	return c;
 }
 
+/* A step that stands apart is left out after another such step about the same thing has failed. */
+static bool is_cut_off(const struct plan *p, const bool *failed, size_t i)
+{
+	for (size_t j = 0; j < i && p->steps[i].apart; j++)
+		if (failed[j] && strcmp(p->steps[i].id, p->steps[j].id) == 0)
+			return true;
+	return false;
+}
+
+/* In order, to the first failure; that of a step that stands apart does not end the others, and is returned at the end. */
 static enum err_class do_steps(struct running *k, struct err *e)
 {
-	for (size_t i = 0; i < k->plan.nsteps; i++) {
-		enum err_class c = keep_lease(k, e);
-		if (!c)
-			c = do_step(k, &k->plan.steps[i], e);
-		if (c)
-			return c;
+	const struct plan *plan = &k->plan;
+	bool *failed = arena_array(k->p->arena, plan->nsteps, sizeof *failed);
+	enum err_class first = OK;
+	for (size_t i = 0; i < plan->nsteps; i++) {
+		const struct step *s = &plan->steps[i];
+		struct err why = ERR_INIT;
+		enum err_class c = is_cut_off(plan, failed, i) ? OK : do_step(k, s, &why);
+		failed[i] = c != OK;
+		if (c && !first) {
+			first = c;
+			*e = why;
+		} else if (c) {
+			log_err(LOG_WARN, "another step failed", &why, "key", k->p->lease.key, "step", step_name(s->kind), NULL);
+		}
+		if (c && (!s->apart || c == CONFLICT || c == BUG))
+			break;
 	}
-	return OK;
+	return first;
 }
 
 /* Observe, plan and act until the plan asks for nothing more now. The arena of the last round is kept for the record. */
@@ -74,7 +83,8 @@ static enum err_class converge(struct running *k, struct err *e)
 		arena_release(p->arena);
 		if (!key_split(p->lease.key, p->arena, &p->key))
 			return err_set(e, BUG, R_Internal, "\"%s\" is not a key", p->lease.key);
-		k->world = NULL;
+		k->world = NULL; /* with the plan made for it: both lived in the arena */
+		k->plan = (struct plan){.verdict = VERDICT_STEADY, .message = ""};
 		enum err_class c = k->r->observe(p, &k->world, e);
 		if (c)
 			return err_wrap(e, "observe"), c;
@@ -104,7 +114,7 @@ static enum err_class leave(struct running *k, bool *ret_waits, struct err *e)
 	switch (f->class) {
 	case OK: break;
 	case TRANSIENT: return work_retry(p->store, &p->lease, backoff_ms(p->lease.attempt, random_jitter()), f, e);
-	case CONFLICT: return work_retry(p->store, &p->lease, p->lease.attempt < 3 ? 0 : backoff_ms(p->lease.attempt, random_jitter()), f, e);
+	case CONFLICT: return work_retry(p->store, &p->lease, p->lease.attempt < MAX_RACES ? 0 : backoff_ms(p->lease.attempt, random_jitter()), f, e);
 	case DENIED: return work_retry(p->store, &p->lease, DENIED_WAIT_MS, f, e);
 	case BUG: return work_retry(p->store, &p->lease, BUG_WAIT_MS, f, e);
 	case INVALID: *ret_waits = false; return work_done(p->store, &p->lease, e);
@@ -117,40 +127,50 @@ static enum err_class leave(struct running *k, bool *ret_waits, struct err *e)
 	return work_done(p->store, &p->lease, e);
 }
 
+/* A lost race is tried again at once and is nobody's news, unless it is lost again and again. */
+static bool is_lost_race(const struct running *k)
+{
+	return k->failure.class == CONFLICT && k->p->lease.attempt < MAX_RACES;
+}
+
 static void log_pass(const struct running *k, int64_t ms)
 {
 	char took[24], attempt[24];
 	(void)snprintf(took, sizeof took, "%lld", (long long)ms);
 	(void)snprintf(attempt, sizeof attempt, "%d", k->p->lease.attempt);
+	enum log_level level = k->failure.class == BUG ? LOG_ERROR : is_lost_race(k) ? LOG_DEBUG : LOG_WARN;
 	if (k->failure.class)
-		log_err(k->failure.class == BUG ? LOG_ERROR : LOG_WARN, "pass failed", &k->failure, "key", k->p->lease.key, "attempt", attempt,
-			"ms", took, NULL);
+		log_err(level, "pass failed", &k->failure, "key", k->p->lease.key, "attempt", attempt, "ms", took, NULL);
 	else
 		log_event(LOG_DEBUG, "pass", "key", k->p->lease.key, "verdict", verdict_name(k->plan.verdict), "status",
 			  reason_token(k->plan.status), "ms", took, NULL);
 }
 
-void pass_run(struct pass *p, struct lease *lease, int64_t lease_ms, bool *ret_waits)
+/* Writes down what the pass came to. */
+static void record(struct running *k)
+{
+	struct err e = ERR_INIT;
+	const struct err why = k->failure; /* it may change below, while record reads it */
+	if (!k->r || is_lost_race(k))
+		return;
+	if (k->r->record(k->p, k->world, &k->plan, why.class ? &why : NULL, &e) != OK && !k->failure.class)
+		k->failure = e;
+}
+
+enum err_class pass_run(struct pass *p, const struct reconciler *r, const struct lease *lease, bool *ret_waits)
 {
 	int64_t began = clock_mono_ms();
 	AUTO_ARENA struct arena arena = ARENA_INIT;
 	p->arena = &arena;
 	p->lease = *lease;
-	struct running k = {.p = p, .lease_ms = lease_ms, .extended_at = began, .failure = ERR_INIT};
-	if (key_split(lease->key, &arena, &p->key))
-		k.r = reconciler_find(p->key.kind);
+	struct running k = {.p = p, .r = r, .failure = ERR_INIT};
+	(void)(k.r ? converge(&k, &k.failure) : err_set(&k.failure, BUG, R_Internal, "nothing reconciles \"%s\"", lease->key)); /* in k.failure */
+	record(&k);
+	log_pass(&k, clock_mono_ms() - began);
 	struct err e = ERR_INIT;
-	enum err_class c = k.r ? converge(&k, &k.failure) : err_set(&k.failure, BUG, R_Internal, "nothing reconciles \"%s\"", lease->key);
-	if (k.r) {
-		struct err why = k.failure;
-		c = k.r->record(p, k.world, &k.plan, k.failure.class ? &why : NULL, &e);
-		if (c && !k.failure.class)
-			k.failure = e;
-	}
-	if (strcmp(k.failure.reason, "LeaseLost") != 0)
-		log_pass(&k, clock_mono_ms() - began);
-	c = leave(&k, ret_waits, &e);
+	enum err_class c = leave(&k, ret_waits, &e);
 	if (c)
-		log_err(LOG_WARN, "the lease was not given back", &e, "key", lease->key, NULL);
+		log_err(c == CONFLICT ? LOG_DEBUG : LOG_WARN, "the lease was not given back", &e, "key", lease->key, NULL);
 	p->arena = NULL;
+	return c == OK || c == CONFLICT ? c : TRANSIENT;
 }
