@@ -4,6 +4,7 @@
 
 #include "api/handlers.h"
 #include "api/stream.h"
+#include "base/names.h"
 #include "reconcilers/providers/node.h"
 
 enum { TAIL = 100, TAIL_MAX = 10000, CALL_MS = 5000, INSTANCES_MAX = 1000, FOLLOW_TAIL = 1000, POLL_MS = 500 };
@@ -45,6 +46,16 @@ static struct source *find_source(const struct logs *l, const char *name)
 	return NULL;
 }
 
+static void add_source(struct logs *l, struct arena *a, const char *name, const char *environment)
+{
+	if (l->n >= INSTANCES_MAX || find_source(l, name))
+		return;
+	void *items = l->sources;
+	struct source *s = arena_push(a, &items, &l->n, &l->cap, sizeof *s);
+	l->sources = items;
+	*s = (struct source){.name = arena_strdup(a, name), .environment = arena_strdup(a, environment), .listed = true};
+}
+
 /* Keeps l->sources equal to the instances that the node has now; they live in keep. */
 static enum err_class list_sources(struct logs *l, struct arena *tmp, struct arena *keep, struct err *e)
 {
@@ -59,12 +70,10 @@ static enum err_class list_sources(struct logs *l, struct arena *tmp, struct are
 		if (strncmp(inst->key, l->prefix, strlen(l->prefix)) != 0 || l->n >= INSTANCES_MAX)
 			continue;
 		struct source *s = find_source(l, inst->name);
-		if (!s) {
-			s = arena_push(keep, (void **)&l->sources, &l->n, &l->cap, sizeof *s);
-			s->name = arena_strdup(keep, inst->name);
-			s->environment = arena_strdup(keep, strrchr(inst->key, '/') + 1);
-		}
-		s->listed = true;
+		if (s)
+			s->listed = true;
+		else
+			add_source(l, keep, inst->name, strrchr(inst->key, '/') + 1);
 	}
 	size_t kept = 0;
 	for (size_t i = 0; i < l->n; i++)
@@ -72,6 +81,26 @@ static enum err_class list_sources(struct logs *l, struct arena *tmp, struct are
 			l->sources[kept++] = l->sources[i];
 	l->n = kept;
 	return OK;
+}
+
+/* A release that was given up has stopped, but its log is what one wants to read: the node keeps it for a while. */
+static enum err_class add_given_up(struct request *r, const char *const *target, struct logs *l, struct err *e)
+{
+	enum { SLOTS = 4 };
+	struct store *s;
+	AUTO_JSON json_t *targets = NULL;
+	enum err_class c = request_store(r, &s, e);
+	if (!c)
+		c = store_read(s, READ_TARGETS, 3, target, &targets, e);
+	request_give_store(r); /* the rest asks the node only */
+	size_t i;
+	json_t *t;
+	json_array_foreach(json_object_get(targets, "items"), i, t) {
+		const char *release = json_str_or(t, "failedReleaseId", NULL);
+		for (int64_t slot = 0; release && slot < SLOTS; slot++)
+			add_source(l, &r->arena, instance_name(&r->arena, release, slot), json_str_or(t, "environment", ""));
+	}
+	return c;
 }
 
 struct line {
@@ -172,13 +201,16 @@ enum err_class get_logs(struct request *r, struct err *e)
 		c = request_function(r, &project, &name, e);
 	if (c)
 		return c;
-	request_give_store(r); /* the rest asks the node only */
-	if (follow)
+	if (follow) {
+		request_give_store(r); /* the rest asks the node only */
 		return follow_logs(r, project, name, environment, tail, e);
+	}
 	struct logs l = {0};
 	AUTO_JSON json_t *all = json_array();
 	logs_init(&l, &r->arena, r->api, project, name, environment, tail);
 	c = list_sources(&l, &r->arena, &r->arena, e);
+	if (!c)
+		c = add_given_up(r, (const char *const[]){project, name, environment}, &l, e);
 	if (!c)
 		c = read_lines(&l, all, e);
 	if (c)

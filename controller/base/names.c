@@ -38,6 +38,17 @@ bool key_split(const char *key, struct arena *a, struct key_parts *ret)
 	return true;
 }
 
+char *instance_name(struct arena *a, const char *release_id, int64_t slot)
+{
+	char hex[13];
+	size_t n = 0;
+	for (const char *c = release_id; *c && n < sizeof hex - 1; c++)
+		if (*c != '-')
+			hex[n++] = *c;
+	hex[n] = '\0';
+	return arena_printf(a, "%s-%lld", hex, (long long)slot);
+}
+
 char *host_name(struct arena *a, const char *domain, const char *project, const char *function, const char *environment)
 {
 	bool home = strcmp(project, "default") == 0;

@@ -21,6 +21,9 @@ struct key_parts {
 };
 bool key_split(const char *key, struct arena *a, struct key_parts *ret);
 
+/* The node's name for an instance: the first 12 hex digits of its release's id, a dash, and its slot. */
+char *instance_name(struct arena *a, const char *release_id, int64_t slot);
+
 /* The host a function answers as: "hello.dev.fn.localhost"; outside the default project "hello.dev.shop.fn.localhost". */
 char *host_name(struct arena *a, const char *domain, const char *project, const char *function, const char *environment);
 

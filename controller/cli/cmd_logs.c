@@ -7,9 +7,8 @@ static bool print_line(void *ctx, const char *event, const json_t *line)
 {
 	(void)ctx;
 	(void)event;
-	FILE *to = strcmp(json_str_or(line, "stream", ""), "stderr") == 0 ? stderr : stdout;
-	(void)fprintf(to, "%s %s %s\n", json_str_or(line, "at", ""), json_str_or(line, "instance", ""), json_str_or(line, "text", ""));
-	return fflush(to) == 0;
+	(void)printf("%s %s %s\n", json_str_or(line, "at", ""), json_str_or(line, "instance", ""), json_str_or(line, "text", ""));
+	return fflush(stdout) == 0;
 }
 
 enum exit_code cmd_logs(struct cli *c)

@@ -13,17 +13,6 @@ struct planning {
 
 enum readiness { READY, STARTING, FAILED, ABSENT };
 
-const char *instance_name(struct arena *a, const char *release_id, int64_t slot)
-{
-	char hex[13];
-	size_t n = 0;
-	for (const char *c = release_id; *c && n < sizeof hex - 1; c++)
-		if (*c != '-')
-			hex[n++] = *c;
-	hex[n] = '\0';
-	return arena_printf(a, "%s-%lld", hex, (long long)slot);
-}
-
 static void settle(struct plan *p, enum verdict v, enum reason status, const char *message)
 {
 	p->verdict = v;

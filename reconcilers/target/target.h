@@ -55,9 +55,6 @@ struct target_world {
 	const struct route *route; /* the node's route of this key, or NULL */
 };
 
-/* "<first 12 hex digits of the release>-<slot>" in the arena. */
-const char *instance_name(struct arena *a, const char *release_id, int64_t slot);
-
 void target_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
 
 enum err_class target_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;

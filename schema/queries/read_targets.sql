@@ -5,7 +5,7 @@ FROM (
 		'wantedVersion', t.want_version, 'version', d.version, 'release', r.n, 'releaseId', r.id, 'digest', d.image_digest,
 		'serving', r.id IS NOT NULL, 'switching', t.active_release IS DISTINCT FROM t.routed_release,
 		'status', t.status, 'message', t.message, 'held', t.held_by IS NOT NULL, 'heldBy', t.held_by,
-		'failedReason', nullif(t.failed_reason, ''), 'failedMessage', nullif(t.failed_message, ''),
+		'failedReleaseId', t.failed_release, 'failedReason', nullif(t.failed_reason, ''), 'failedMessage', nullif(t.failed_message, ''),
 		'routedAt', rfc3339(t.routed_at), 'updatedAt', rfc3339(t.updated_at),
 		'instances', (
 			SELECT coalesce(json_agg(json_build_object(

@@ -70,6 +70,7 @@ status=0
 out=$(fnctl apply -f "$broken" --wait --timeout 60s 2>&1) || status=$?
 is 'a program that ends at once: exit status 6' "$status" 6
 like 'with its last words' "$out $(fnctl describe function/hello)" 'usage: server DIRECTORY'
+like 'which are in its log too' "$(fnctl logs hello)" 'usage: server DIRECTORY'
 like 'what served keeps serving' "$(get hello.dev)" 'Hello again'
 
 sed -i -e 's|command: .*|command: [/app/server, /app/public]|' -e 's|path: /healthz|path: /nothing|' -e 's|deadline: 10s|deadline: 2s|' \
