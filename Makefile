@@ -7,7 +7,7 @@ SAN     ?=
 V       ?=
 Q       := $(if $(V),,@)
 B       := build$(if $(SAN),/san)$(if $(filter clang%,$(CC)),/clang)
-PKGS    := yaml-0.1 libpq libcurl jansson libcrypto libarchive zlib libmicrohttpd libseccomp
+PKGS    := yaml-0.1 libpq libcurl jansson libcrypto libarchive libdeflate libmicrohttpd libseccomp
 
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wswitch-enum \
            -Wundef -Wwrite-strings -Wpointer-arith -Wold-style-definition -Wnull-dereference -Wdouble-promotion -Wcast-align=strict
@@ -20,7 +20,8 @@ CFLAGS  ?= -O2 -g
 ALL_CFLAGS := -std=c17 -D_GNU_SOURCE $(WARN) -Werror -Icontroller -I. -I$(B)/gen -pthread $(CFLAGS) \
            $(if $(SAN),$(SANFLAGS),$(HARDEN)) $(shell pkg-config --cflags $(PKGS))
 LDLIBS  := $(shell pkg-config --libs $(PKGS))
-LDFLAGS += -pthread $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now)
+# As needed: a program loads the libraries that it calls, and starts the sooner for it.
+LDFLAGS += -pthread -Wl,--as-needed $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now)
 
 # One static library a room; main files stay outside.
 ROOMS   := controller/base controller/net controller/engine controller/api controller/archive controller/node \
@@ -48,10 +49,10 @@ $(B)/fn-node: $(B)/obj/controller/node/main.o $(B)/libfn.a
 $(B)/fnctl: $(B)/obj/controller/cli/main.o $(B)/libfn.a
 	$(if $(V),,@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-# The build child reads hostile bytes: it is linked with what it needs and nothing else, and starts the sooner for it.
+# The build child reads hostile bytes: it is linked with what it needs and nothing else.
 $(B)/fn-build: $(B)/obj/reconcilers/providers/build_main.o $(B)/libfn.a
 	$(if $(V),,@echo "  LD $@")
-	$(Q)$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/gen-schemas: $(B)/obj/schema/gen_schemas.o $(B)/libfn.a
 	$(if $(V),,@echo "  LD $@")
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -74,7 +75,7 @@ tests: $(TESTS)
 $(B)/tests/%: tests/%.c $(B)/libfn.a
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  LD $@")
-	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka -lz
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
 
 check: ; ./tests/run

@@ -1,4 +1,4 @@
-/* Packing and unpacking of file trees (libarchive, zlib, libseccomp). Used by fnctl, by the build child and by fn-node's unpack
+/* Packing and unpacking of file trees (libarchive, libdeflate, libseccomp). Used by fnctl, by the build child and by fn-node's unpack
  * child; the last two read hostile bytes and are processes without database, secrets or network. */
 #ifndef FN_ARCHIVE_ARCHIVE_H
 #define FN_ARCHIVE_ARCHIVE_H
@@ -7,8 +7,9 @@
 #include "base/mem.h"
 
 /* Deterministic tar + gzip: entries sorted bytewise by path, uid = gid = 0, mtime 0, no names, modes 0755 for
- * directories and executables, 0644 for other files, 0777 for links, gzip without name or time, level fixed.
- * Same tree, same bytes, on every machine. Hard links become files of their own.
+ * directories and executables, 0644 for other files, 0777 for links, gzip without name or time, level fixed,
+ * a member for each 512 KiB of tar. Same tree, same bytes, on every machine with the same libdeflate; the same tar
+ * (diff_id) on every machine. Hard links become files of their own.
  *
  * INVALID SourceInvalid: a socket, device or fifo, a name that is not UTF-8, a .fnignore that is no file. INVALID
  * ArchiveEscape: a link that leads out of the tree. INVALID TooLarge: a limit. CONFLICT SourceInvalid: the tree changed

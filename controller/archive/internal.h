@@ -2,8 +2,8 @@
 #ifndef FN_ARCHIVE_INTERNAL_H
 #define FN_ARCHIVE_INTERNAL_H
 
+#include <libdeflate.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include "archive/archive.h"
 #include "base/utf8.h"
@@ -33,16 +33,20 @@ bool link_climbs(const char *path, const char *target);
  * not leave. */
 bool link_leaves(int root, const char *path);
 
-/* A tar, gzipped and digested on its way to a descriptor. Headers are written here rather than by libarchive so that the
- * bytes do not depend on its version; those of the gzip stream depend on zlib's, which hardly ever changes its output. */
+/* A tar, gzipped and digested on its way to a descriptor: each MEMBER bytes of the tar are a gzip member of their own (RFC
+ * 1952, 2.2: members follow one another), since libdeflate compresses what is in memory as a whole. Headers are written here
+ * rather than by libarchive so that the bytes do not depend on its version; the compressed ones depend on libdeflate's
+ * (docs/decisions/0008-gzip-by-libdeflate.md). */
+enum { MEMBER = 512 << 10 };
 struct tar_out {
 	int fd;
-	z_stream z;
-	gz_header head;
+	struct libdeflate_compressor *z;
 	struct digest_ctx tar, gz;
 	uint64_t tar_size, gz_size;
-	size_t used;                    /* of in */
-	unsigned char in[65536], out[65536];
+	size_t used;        /* of in */
+	size_t out_size;    /* enough for any member */
+	unsigned char *out;
+	unsigned char in[MEMBER];
 };
 
 struct tar_entry {

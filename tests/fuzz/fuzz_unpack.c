@@ -3,7 +3,7 @@
  *
  *   clang -g -O1 -fsanitize=fuzzer,address,undefined -std=c17 -D_GNU_SOURCE -Icontroller tests/fuzz/fuzz_unpack.c \
  *         controller/archive/[!c]*.c controller/base/[!cfp]*.c controller/base/fs.c \
- *         $(pkg-config --libs libarchive zlib libcrypto jansson) -o build/fuzz_unpack
+ *         $(pkg-config --libs libarchive libdeflate zlib libcrypto jansson) -o build/fuzz_unpack
  *   build/fuzz_unpack -max_len=65536 -max_total_time=60
  */
 #include <dirent.h>

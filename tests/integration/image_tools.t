@@ -32,6 +32,9 @@ printf '%s\n' "registry_url = http://127.0.0.1:$PORT" "registry_auth_file = $WOR
 echo 'from the base' >"$WORK/base/etc/base.txt"
 ln -s usr/bin "$WORK/base/bin"
 echo 'from the function' >"$WORK/app/lib/data.txt"
+# More than one gzip member (512 KiB of tar each), of bytes that hardly compress.
+head -c 2500000 /dev/urandom >"$WORK/app/lib/large"
+large=$(sha256sum <"$WORK/app/lib/large")
 cat >"$WORK/run.c" <<'C'
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +109,11 @@ ok 'umoci unpack' umoci unpack --image "$WORK/layout:hello" "$WORK/bundle"
 is 'the base is there' "$(cat "$WORK/bundle/rootfs/etc/base.txt")" 'from the base'
 is 'with its links' "$(readlink "$WORK/bundle/rootfs/bin")" usr/bin
 is 'and the function' "$(cat "$WORK/bundle/rootfs/app/lib/data.txt")" 'from the function'
+is 'whatever its size' "$(sha256sum <"$WORK/bundle/rootfs/app/lib/large")" "$large"
+layer=$(jq -r '.layers[-1].digest' "$WORK/layout/blobs/sha256/$(jq -r '.manifests[0].digest' "$WORK/layout/index.json" | cut -d: -f2)")
+layer=$WORK/layout/blobs/sha256/${layer#*:}
+like 'its layer is several gzip members' "$(LC_ALL=C grep -aoP '\x1f\x8b\x08\x00\x00\x00\x00\x00\x04\xff' "$layer" | wc -l)" '^([4-9]|1[0-9])$'
+is 'GNU gzip and tar agree' "$(gzip -dc "$layer" | tar -xOf - app/lib/large | sha256sum)" "$large"
 is 'the process' "$(jq -c '[.process.args, .process.cwd, .process.user.uid]' "$WORK/bundle/config.json")" \
 	'[["/app/run","with an argument"],"/app",65534]'
 mkdir -m 777 "$WORK/rootless"

@@ -57,6 +57,7 @@ only() {
 }
 is 'libcurl is used in net only' "$(only 'curl/' '^controller/net/')" ''
 is 'libpq is used in net only' "$(only 'libpq-fe\.h' '^controller/net/')" ''
+is 'libdeflate is used in archive only' "$(only 'libdeflate\.h' '^controller/archive/')" ''
 is 'libmicrohttpd is used in api only' "$(only 'microhttpd\.h' '^controller/api/')" ''
 is 'libyaml is used in manifests only' "$(only 'yaml\.h' '^manifests/')" ''
 is 'libarchive is used in archive only' "$(only 'archive(_entry)?\.h' '^controller/archive/')" ''

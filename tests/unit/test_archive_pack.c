@@ -177,6 +177,102 @@ static void same_tree_same_bytes(void **state)
 	(void)close(other);
 }
 
+enum { LARGE = 2 << 20 };
+
+static void large_file(int dirfd)
+{
+	int fd = openat(dirfd, "a", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unsigned state = 1;
+	for (int i = 0; i < LARGE / 4096; i++) {
+		uint32_t block[1024];
+		for (size_t k = 0; k < ARRAY_LEN(block); k++) { /* incompressible enough to fill a pipe */
+			state = state * 1664525 + 1013904223;
+			block[k] = state ^ state >> 15;
+		}
+		assert_int_equal(fs_write_all(fd, block, sizeof block, NULL), OK);
+	}
+	(void)close(fd);
+}
+
+/* Of the gzip member at the front. */
+static size_t member_length(const char *p, size_t n)
+{
+	union {
+		const void *in;
+		unsigned char *next;
+	} u = {p}; /* zlib's next_in is not const */
+	z_stream z = {.next_in = u.next, .avail_in = (unsigned)n};
+	assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK);
+	int r = Z_OK;
+	while (r == Z_OK) {
+		unsigned char out[65536];
+		z.next_out = out;
+		z.avail_out = sizeof out;
+		r = inflate(&z, Z_NO_FLUSH);
+	}
+	assert_int_equal(r, Z_STREAM_END);
+	size_t length = z.total_in;
+	(void)inflateEnd(&z);
+	return length;
+}
+
+static size_t members(const struct buf *gz)
+{
+	static const char head[] = "\x1f\x8b\x08\0\0\0\0\0\x04\xff"; /* no name, no time, "fastest", OS unknown */
+	size_t n = 0;
+	for (size_t at = 0; at < gz->len; n++) { /* by what they say of themselves, as any reader must: by inflating */
+		assert_true(gz->len - at >= sizeof head - 1);
+		assert_memory_equal(gz->p + at, head, sizeof head - 1);
+		at += member_length(gz->p + at, gz->len - at);
+	}
+	return n;
+}
+
+/* What is larger than one is several members: bytes that are the same each time, that gzip and we put together again, and
+ * that are a layer to the node. */
+static void large_trees_are_several_members(void **state)
+{
+	struct fixture *f = *state;
+	large_file(f->src);
+	put(f->src, "d/b", 0644, "abc");
+	struct pack_opts o = {.prefix = "app"};
+	struct packed p = pack(f, f->src, &o, "a.tar.gz"), q = pack(f, f->src, &o, "b.tar.gz");
+	assert_true(digest_eq(&p.digest, &q.digest));
+	AUTO_FREE char *path = xprintf("%s/a.tar.gz", f->dir);
+	AUTO_BUF struct buf gz = BUF_INIT(4 << 20);
+	assert_int_equal(fs_read(path, &gz, &f->e), OK);
+	assert_int_equal(members(&gz), 5); /* 2 MiB and the headers, in chunks of 512 KiB */
+	const char *const argv[] = {"gzip", "-dc", path, NULL};
+	AUTO_BUF struct buf tar = BUF_INIT(4 << 20);
+	assert_int_equal(proc_run(argv, NULL, 10000, &tar, &f->e), OK);
+	struct digest d = digest_of(tar.p, tar.len);
+	assert_true(digest_eq(&d, &p.diff_id));
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct unpack_opts u = {.layer = true, .ret_diff_id = &d};
+	struct unpacked got;
+	if (archive_unpack(fd, f->out, &u, &got, &f->e))
+		fail_msg("%s: %s", f->e.reason, f->e.msg);
+	assert_true(digest_eq(&d, &p.diff_id));
+	assert_int_equal(got.entries, p.entries);
+	(void)close(fd);
+}
+
+/* A tar that ends where a member does has no empty one behind it. */
+static void a_full_last_member_is_the_last(void **state)
+{
+	struct fixture *f = *state;
+	int fd = openat(f->src, "a", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(ftruncate(fd, (512 << 10) - 512 - 1024), 0); /* its header, and the end of the tar */
+	struct pack_opts o = {.prefix = ""};
+	struct packed p = pack(f, f->src, &o, "a.tar.gz");
+	assert_int_equal(p.tar_size, 512 << 10);
+	AUTO_FREE char *path = xprintf("%s/a.tar.gz", f->dir);
+	AUTO_BUF struct buf gz = BUF_INIT(1 << 20);
+	assert_int_equal(fs_read(path, &gz, &f->e), OK);
+	assert_int_equal(members(&gz), 1);
+	(void)close(fd);
+}
+
 /* unpack(pack(tree)) == tree, for trees made by a small generator: names of all lengths, contents around block and buffer
  * sizes, links that stay inside. */
 static void random_tree(int d, unsigned seed)
@@ -386,23 +482,6 @@ static void change_while_packing(struct fixture *f, void (*change)(int dirfd), c
 		fail_msg("\"%s\" does not name %s", p.e.msg, named);
 }
 
-enum { LARGE = 2 << 20 };
-
-static void large_file(int dirfd)
-{
-	int fd = openat(dirfd, "a", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	unsigned state = 1;
-	for (int i = 0; i < LARGE / 4096; i++) {
-		uint32_t block[1024];
-		for (size_t k = 0; k < ARRAY_LEN(block); k++) { /* incompressible enough to fill a pipe */
-			state = state * 1664525 + 1013904223;
-			block[k] = state ^ state >> 15;
-		}
-		assert_int_equal(fs_write_all(fd, block, sizeof block, NULL), OK);
-	}
-	(void)close(fd);
-}
-
 static void grow(int dirfd)
 {
 	int fd = openat(dirfd, "a", O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -449,6 +528,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(digests_are_those_of_the_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(bytes_are_pinned, setup, teardown),
 		cmocka_unit_test_setup_teardown(same_tree_same_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_trees_are_several_members, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_full_last_member_is_the_last, setup, teardown),
 		cmocka_unit_test_setup_teardown(unpacking_gives_the_tree_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(empty_directory_packs, setup, teardown),
 		cmocka_unit_test_setup_teardown(fnignore_and_git_stay_out, setup, teardown),
