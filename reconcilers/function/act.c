@@ -19,6 +19,7 @@ static enum err_class new_version(struct pass *p, const struct function_world *w
 	struct digest input = function_source_hash(w->spec, w->base);
 	struct manifest m = {.kind = KIND_FUNCTION, .project = p->key.project, .name = w->name, .spec.function = *w->spec};
 	AUTO_JSON json_t *spec = manifest_spec_json(&m);
+	(void)json_object_set_new(spec, built_with, json_deep_copy(w->runtime_json)); /* fails only out of memory */
 	struct deployment_new d = {
 		.function_id = w->function_id,
 		.input_hash = digest_text(&input, hash),

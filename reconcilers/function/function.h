@@ -20,6 +20,7 @@ enum build_state {
 struct function_version {
 	const char *id;
 	int64_t n;
+	bool runtime_changed;       /* what the runtime gives to an image is not what it gave to this one */
 	const char *input_hash, *base, *status, *reason, *message; /* status: building | ready | failed | archived */
 	int64_t deadline_ms;
 	enum build_state build;     /* while status is building */
@@ -46,6 +47,7 @@ struct function_world {
 	const struct function_spec *spec;  /* NULL unless declared */
 	const char *base;                  /* the runtime's; NULL: no such runtime */
 	const struct runtime_spec *runtime;
+	const json_t *runtime_json;        /* what it gives to an image, canonical: kept with each version */
 	const char *owner;                 /* who declared it */
 	bool rebuild_auto;
 	/* observed */
@@ -57,6 +59,9 @@ struct function_world {
 };
 
 void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
+
+/* The member of a version's recorded spec that holds what the runtime gave. */
+extern const char built_with[];
 
 /* FN_HOME/builds, in the pass's arena. */
 char *builds_dir(const struct pass *p);

@@ -3,6 +3,8 @@
 #include "reconcilers/function/function.h"
 #include "reconcilers/providers/builder.h"
 
+const char built_with[] = "runtimeSpec";
+
 char *builds_dir(const struct pass *p) { return conf_path(p->conf, p->arena, "builds"); }
 
 static enum err_class read_build(struct pass *p, struct function_version *v, struct err *e)
@@ -21,17 +23,18 @@ static enum err_class read_build(struct pass *p, struct function_version *v, str
 	return OK;
 }
 
-static enum err_class read_newest(struct pass *p, const char *function_id, struct function_version *ret, struct err *e)
+static enum err_class read_newest(struct pass *p, const struct function_world *w, struct function_version *ret, struct err *e)
 {
 	struct deployment_row *rows;
 	size_t n;
-	enum err_class c = deployments_load(p->store, function_id, 1, p->arena, &rows, &n, e);
+	enum err_class c = deployments_load(p->store, w->function_id, 1, p->arena, &rows, &n, e);
 	if (c || n == 0)
 		return c;
 	const struct deployment_row *d = &rows[0];
 	*ret = (struct function_version){
 		.id = arena_strdup(p->arena, d->id),
 		.n = d->version,
+		.runtime_changed = w->runtime_json && !json_equal(json_object_get(d->spec, built_with), w->runtime_json),
 		.input_hash = d->input_hash,
 		.base = d->base,
 		.status = d->status,
@@ -52,6 +55,9 @@ static enum err_class read_runtime(struct pass *p, struct function_world *w, str
 	if (c || !runtime.found)
 		return c;
 	w->base = runtime.m.spec.runtime.base;
+	json_t *given = manifest_spec_json(&runtime.m);
+	(void)json_object_del(given, "rebuild"); /* decides when to build, not what */
+	w->runtime_json = json_in_arena(given, p->arena);
 	w->runtime = &((struct manifest_row *)memcpy(arena_alloc(p->arena, sizeof runtime), &runtime, sizeof runtime))->m.spec.runtime;
 	w->rebuild_auto = strcmp(runtime.m.spec.runtime.rebuild, "auto") == 0;
 	return OK;
@@ -104,7 +110,7 @@ enum err_class function_observe(struct pass *p, void **ret_world, struct err *e)
 	if (!c && row.found) {
 		w->function_id = arena_strdup(p->arena, row.id);
 		w->next_version = row.next_version;
-		c = read_newest(p, w->function_id, &w->newest, e);
+		c = read_newest(p, w, &w->newest, e);
 		if (!c)
 			c = read_targets(p, w, e);
 	}

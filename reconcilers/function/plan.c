@@ -103,7 +103,7 @@ void function_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 	bool built_on = v->id && !is(v->status, "failed");
 	struct digest want = function_source_hash(w->spec, built_on ? v->base : w->base);
 	bool same_input = v->id && is(v->input_hash, digest_text(&want, hash));
-	bool outdated = same_input && w->rebuild_auto && !is(v->base, w->base) && !is(v->status, "building");
+	bool outdated = same_input && w->rebuild_auto && v->runtime_changed && !is(v->status, "building");
 	if (!same_input || outdated)
 		plan_new_version(w, a, ret);
 	else if (is(v->status, "building"))

@@ -110,7 +110,7 @@ static void check(const struct story *s)
 		.declared = !s->undeclared, .deleting = s->deleting, .name = "hello", .generation = 7, .spec = &spec,
 		.base = s->no_runtime ? NULL : s->base ? s->base : BASE, .rebuild_auto = s->rebuild_auto, .owner = "manifest", .function_id = "f",
 		.targets = targets, .ntargets = count_targets(s), .next_version = 5,
-		.newest = {.id = s->status ? "d" : NULL, .n = 4, .input_hash = digest_text(&built_of, hash), .base = BASE, .status = s->status,
+		.newest = {.id = s->status ? "d" : NULL, .n = 4, .input_hash = digest_text(&built_of, hash), .base = BASE, .runtime_changed = s->base != NULL, .status = s->status,
 			   .reason = "SourceInvalid", .message = "bad", .deadline_ms = s->deadline_ms, .build = s->build, .written = s->written, .refused = R_SourceInvalid,
 			   .refused_message = "bad"},
 	};
