@@ -61,6 +61,8 @@ struct command {
 extern const struct command commands[];
 extern const size_t commands_n;
 
+/* Where the command's name stands behind flags that every command has; argc when there is none. argv[0] is the program. */
+int flags_before_command(int argc, char **argv);
 /* Parses the words after the command's name; INVALID InvalidFlag with a "did you mean". */
 enum err_class flags_parse(struct cli *c, int argc, char **argv, struct err *e) MUST_USE;
 bool flag_on(const struct cli *c, enum flag_id f);
@@ -82,6 +84,11 @@ enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, c
 
 /* "function/hello", "fn hello", "functions hello": kind and name from args[at…]; *ret_name NULL when only a kind was given. INVALID InvalidFlag. */
 enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_kind, const char **ret_name, struct err *e) MUST_USE;
+
+/* For paths of the API: INVALID InvalidName unless it can be a name or an id. */
+enum err_class check_name(const char *name, struct err *e) MUST_USE;
+/* The one argument of commands about a function, "hello" or "function/hello"; usage is said when there is none. INVALID InvalidFlag, InvalidName. */
+enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e) MUST_USE;
 
 /* For commands that take flags only: INVALID InvalidFlag naming the first word, so that `-f *.yaml` does not apply one file of many. */
 enum err_class no_arguments(const struct cli *c, struct err *e) MUST_USE;

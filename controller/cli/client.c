@@ -27,8 +27,10 @@ static enum err_class read_token(const struct cli *c, struct client *cl, struct 
 		path = arena_printf(c->arena, "%s/secrets/token", home());
 	AUTO_BUF struct buf token = BUF_INIT(4096);
 	enum err_class class = fs_read(path, &token, e);
-	if (class)
-		return err_wrap(e, "read the token"), class;
+	if (class) {
+		AUTO_FREE char *why = xstrdup(e->msg);
+		return err_set(e, DENIED, R_Unauthenticated, "read the token: %s", why);
+	}
 	cl->authorization = xprintf("Bearer %.*s", (int)strcspn(buf_str(&token), " \t\r\n"), buf_str(&token));
 	return OK;
 }

@@ -51,9 +51,13 @@ static void print_targets(const struct cli *c, const json_t *targets)
 	size_t i, k;
 	json_t *t, *in;
 	json_array_foreach(json_object_get(targets, "items"), i, t) {
-		(void)printf("Serves in %s: version %lld, release %lld: %s%s%s\n  %s\n", json_str_or(t, "environment", ""),
-			     (long long)json_int_or(t, "version", 0), (long long)json_int_or(t, "release", 0), json_str_or(t, "status", ""),
-			     *json_str_or(t, "message", "") ? ": " : "", json_str_or(t, "message", ""), json_str_or(t, "url", ""));
+		const char *message = plain_copy(c->arena, json_str_or(t, "message", ""));
+		int64_t version = json_int_or(t, "version", 0);
+		const char *what = version ? arena_printf(c->arena, "version %lld, release %lld, ", (long long)version,
+							  (long long)json_int_or(t, "release", 0))
+					   : "";
+		(void)printf("In %s: %s%s%s%s\n  %s\n", json_str_or(t, "environment", ""), what, json_str_or(t, "status", ""), *message ? ": " : "",
+			     message, json_str_or(t, "url", ""));
 		struct table rows;
 		table_init(&rows, c->arena, 5);
 		table_row(&rows, (const char *[]){"  INSTANCE", "RELEASE", "STATE", "RESTARTS", "MESSAGE"});

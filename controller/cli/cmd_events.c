@@ -2,16 +2,18 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/output.h"
 
 static bool print_event(void *ctx, const char *event, const json_t *ev)
 {
 	const struct cli *c = ctx;
 	(void)event;
 	const char *environment = json_str_or(ev, "environment", "");
+	AUTO_ARENA struct arena a = ARENA_INIT; /* for this event: a watch has no end */
 	bool warning = strcmp(json_str_or(ev, "type", ""), "Warning") == 0;
 	(void)printf("%s  %s%-7s%s  %s/%s%s%s  %s: %s\n", json_str_or(ev, "at", ""), c->colour && warning ? "\033[33m" : "",
 		     json_str_or(ev, "type", ""), c->colour && warning ? "\033[0m" : "", json_str_or(ev, "kind", ""), json_str_or(ev, "name", ""),
-		     *environment ? " in " : "", environment, json_str_or(ev, "reason", ""), json_str_or(ev, "message", ""));
+		     *environment ? " in " : "", environment, json_str_or(ev, "reason", ""), plain_copy(&a, json_str_or(ev, "message", "")));
 	return fflush(stdout) == 0;
 }
 

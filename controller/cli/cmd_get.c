@@ -20,32 +20,33 @@ struct listing {
 	const char *names;  /* accepted words, each between spaces */
 	const char *path;
 	const char *prefix; /* of -o name */
+	bool of_functions;  /* there is no such object to read: a name is that of the function whose ones are shown */
 	struct column columns[MAX_COLUMNS];
 };
 
 static const struct listing listings[] = {
-	{" functions function fn ", "/api/functions", "function",
+	{" functions function fn ", "/api/functions", "function", false,
 	 {{"NAME", "metadata.name", false}, {"RUNTIME", "spec.runtime", false}, {"VERSION", "status.latestVersion", false},
 	  {"ACTIVE", "status.activeVersion", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
 	  {"MESSAGE", "?Ready.message", true}, {"ID", "status.id", true}}},
-	{" environments environment env ", "/api/environments", "environment",
+	{" environments environment env ", "/api/environments", "environment", false,
 	 {{"NAME", "metadata.name", false}, {"INHERITS", "spec.inherits", false}, {"FOLLOW", "spec.follow", false}, {"READY", "?Ready.status", false},
 	  {"AGE", "@age", false}}},
-	{" pins pin ", "/api/pins", "pin",
+	{" pins pin ", "/api/pins", "pin", false,
 	 {{"NAME", "metadata.name", false}, {"FUNCTION", "spec.function", false}, {"ENVIRONMENT", "spec.environment", false},
 	  {"VERSION", "spec.version", false}, {"READY", "?Ready.status", false}, {"AGE", "@age", false}}},
-	{" runtimes runtime rt ", "/api/runtimes", "runtime",
+	{" runtimes runtime rt ", "/api/runtimes", "runtime", false,
 	 {{"NAME", "metadata.name", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
 	  {"BASE", "spec.base", true}}},
-	{" projects project ", "/api/projects", "project",
+	{" projects project ", "/api/projects", "project", false,
 	 {{"NAME", "metadata.name", false}, {"DEFAULT ENVIRONMENT", "spec.defaultEnvironment", false}, {"AGE", "@age", false}}},
-	{" targets target ", "/api/targets", "target",
+	{" targets target ", "/api/targets", "target", true,
 	 {{"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"MODE", "mode", false}, {"VERSION", "version", false},
 	  {"RELEASE", "release", false}, {"STATUS", "status", false}, {"URL", "url", false}, {"MESSAGE", "message", true}, {"DIGEST", "digest", true}}},
-	{" instances instance ", "/api/instances", "instance",
+	{" instances instance ", "/api/instances", "instance", true,
 	 {{"NAME", "name", false}, {"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"VERSION", "version", false},
 	  {"STATE", "state", false}, {"RESTARTS", "restarts", false}, {"ADDRESS", "address", true}, {"MESSAGE", "message", true}}},
-	{" work ", "/api/work", "work",
+	{" work ", "/api/work", "work", false,
 	 {{"KEY", "key", false}, {"DUE", "dueAt", false}, {"ATTEMPT", "attempt", false}, {"REASON", "reason", false}, {"MESSAGE", "message", false}}},
 };
 
@@ -144,6 +145,14 @@ static enum err_class fetch(struct cli *c, const struct listing *l, const char *
 		return class;
 	if (!name)
 		return client_list(cl, l->path, project, ret, e);
+	if (l->of_functions) {
+		const char *query[] = {"project", cli_project(c), "function", name, NULL};
+		AUTO_JSON json_t *page = NULL;
+		class = client_call(cl, "GET", l->path, query, NULL, &page, e);
+		if (!class)
+			*ret = json_incref(json_object_get(page, "items"));
+		return class;
+	}
 	const char *query[] = {"project", cli_project(c), NULL};
 	AUTO_JSON json_t *one = NULL;
 	class = client_call(cl, "GET", arena_printf(c->arena, "%s/%s", l->path, name), query, NULL, &one, e);
@@ -167,24 +176,55 @@ static enum exit_code watch(struct cli *c, const struct listing *l, const char *
 			continue;
 		json_decref(last);
 		last = json_deep_copy(now);
-		if (print_items(c, l, now, name != NULL, f, &e) != OK)
+		if (print_items(c, l, now, name && !l->of_functions, f, &e) != OK)
 			return fail(c, &e);
 	}
 }
 
+/* A table a kind; as JSON or YAML one list. */
 static enum exit_code get_all(struct cli *c, enum format f)
 {
 	struct err e = ERR_INIT;
 	static const char *const words[] = {"functions", "targets", "environments", "runtimes", "pins"};
+	bool one_list = f == FORMAT_JSON || f == FORMAT_YAML;
+	const struct listing *l = NULL;
+	AUTO_JSON json_t *all = json_array();
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
 		AUTO_JSON json_t *items = NULL;
-		const struct listing *l = find_listing(words[i]);
-		if (fetch(c, l, NULL, &items, &e) != OK || (json_array_size(items) > 0 && print_items(c, l, items, false, f, &e) != OK))
+		l = find_listing(words[i]);
+		if (fetch(c, l, NULL, &items, &e) != OK)
 			return fail(c, &e);
-		if (json_array_size(items) > 0 && f <= FORMAT_WIDE)
+		bool print = json_array_size(items) > 0 && !one_list;
+		if (print && json_array_size(all) > 0 && f <= FORMAT_WIDE)
 			(void)putchar('\n');
+		if (print && print_items(c, l, items, false, f, &e) != OK)
+			return fail(c, &e);
+		(void)json_array_extend(all, items); /* fails only out of memory */
 	}
+	if (one_list && print_items(c, l, all, false, f, &e) != OK)
+		return fail(c, &e);
+	if (json_array_size(all) == 0 && f <= FORMAT_WIDE)
+		(void)fprintf(stderr, "none\n");
 	return EXIT_OK;
+}
+
+/* What stands on the line: *ret_name NULL when all are meant. */
+static enum err_class read_arguments(const struct cli *c, const char *word, const struct listing **ret, const char **ret_name, struct err *e)
+{
+	const char *slash = strchr(word, '/');
+	const struct listing *l = find_listing(slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word);
+	const char *name = slash ? slash + 1 : c->args.n > 1 ? c->args.items[1] : NULL;
+	size_t used = name && !slash ? 2 : 1;
+	if (c->args.n > used)
+		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
+	if (!l)
+		return err_set(e, INVALID, R_UnknownKind,
+			       "there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
+	if (name && strcmp(l->prefix, "work") == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "work has no names: `fnctl get work` lists all that is out of shape");
+	*ret = l;
+	*ret_name = name;
+	return name ? check_name(name, e) : OK;
 }
 
 enum exit_code cmd_get(struct cli *c)
@@ -193,23 +233,19 @@ enum exit_code cmd_get(struct cli *c)
 	enum format f;
 	if (output_format(c, &f, &e) != OK)
 		return fail(c, &e);
-	const char *word = c->args.n ? c->args.items[0] : "all";
-	if (strcmp(word, "all") == 0)
+	const char *word = c->args.n ? c->args.items[0] : "all", *name = NULL;
+	const struct listing *l = NULL;
+	if (strcmp(word, "all") == 0 && c->args.n < 2 && !flag_on(c, FLAG_WATCH))
 		return get_all(c, f);
-	const char *slash = strchr(word, '/');
-	const struct listing *l = find_listing(slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word);
-	const char *name = slash ? slash + 1 : c->args.n > 1 ? c->args.items[1] : NULL;
-	size_t used = name && !slash ? 2 : 1;
-	if (c->args.n > used) {
-		(void)err_set(&e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
+	if (strcmp(word, "all") == 0) {
+		(void)err_set(&e, INVALID, R_InvalidFlag, "\"all\" takes neither a name nor -w: say which kind");
 		return fail(c, &e);
 	}
-	if (!l) {
-		(void)err_set(&e, INVALID, R_UnknownKind, "there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
+	if (read_arguments(c, word, &l, &name, &e) != OK)
 		return fail(c, &e);
-	}
 	json_t *items = NULL;
-	if (fetch(c, l, name, &items, &e) != OK || print_items(c, l, items, name != NULL, f, &e) != OK) {
+	bool one = name && !l->of_functions;
+	if (fetch(c, l, name, &items, &e) != OK || print_items(c, l, items, one, f, &e) != OK) {
 		json_decref(items);
 		return fail(c, &e);
 	}

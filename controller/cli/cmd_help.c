@@ -20,6 +20,10 @@ enum exit_code unknown_command(const char *name)
 	for (; n < commands_n && n < MAX; n++)
 		names[n] = commands[n].name;
 	const char *near = nearest_name(name, names, n);
+	if (name[0] == '-') {
+		(void)fprintf(stderr, "error: no command before the flag %.60s\n  `fnctl --help` lists the commands\n", name);
+		return EXIT_USAGE;
+	}
 	(void)fprintf(stderr, "error: unknown command \"%.60s\"%s%s%s\n  `fnctl --help` lists the commands\n", name, near ? "; did you mean \"" : "",
 		      near ? near : "", near ? "\"?" : "");
 	return EXIT_USAGE;

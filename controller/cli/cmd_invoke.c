@@ -18,7 +18,11 @@ static enum err_class read_data(const char *data, struct buf *body, struct err *
 {
 	if (data[0] != '@')
 		return buf_puts(body, data) ? OK : err_set(e, INVALID, R_TooLarge, "the body is too large");
-	return fs_read(strcmp(data, "@-") == 0 ? "/dev/stdin" : data + 1, body, e);
+	enum err_class class = fs_read(strcmp(data, "@-") == 0 ? "/dev/stdin" : data + 1, body, e);
+	if (!class || strcmp(e->reason, reason_token(R_TooLarge)) == 0)
+		return class;
+	AUTO_FREE char *why = xstrdup(e->msg);
+	return err_set(e, INVALID, R_InvalidFlag, "-d %.60s: %s", data, why);
 }
 
 /* Where it serves: its target's host and the gateway's address. */
@@ -69,9 +73,11 @@ static enum err_class send_request(struct cli *c, const char *host, const char *
 			      .protocol = R_Internal};
 	if (!class)
 		class = http_open(&o, &http, e);
+	const char *path = flag_or(c, FLAG_PATH, "/");
 	struct http_request r = {
 		.method = flag_or(c, FLAG_METHOD, data ? "POST" : "GET"),
-		.path = flag_or(c, FLAG_PATH, "/"),
+		/* As it was given, with its query and its escapes. */
+		.url = arena_printf(c->arena, "%s%s%s", gateway, path[0] == '/' ? "" : "/", path),
 		.headers = headers,
 		.body = body.len ? body.p : NULL,
 		.body_len = body.len,
@@ -89,14 +95,12 @@ static enum err_class send_request(struct cli *c, const char *host, const char *
 enum exit_code cmd_invoke(struct cli *c)
 {
 	struct err e = ERR_INIT;
-	const char *host = "", *gateway = "";
+	const char *name = "", *host = "", *gateway = "";
 	int status = 0;
-	if (c->args.n != 1)
-		(void)err_set(&e, INVALID, R_InvalidFlag, "say which function: fnctl invoke NAME");
-	else if (find_target(c, c->args.items[0], &host, &gateway, &e) == OK && send_request(c, host, gateway, &status, &e) == OK) {
-		if (status >= 400)
-			(void)fprintf(stderr, "\nHTTP %d\n", status);
-		return status < 400 ? EXIT_OK : EXIT_FAILED;
-	}
-	return fail(c, &e);
+	if (function_argument(c, "fnctl invoke NAME", &name, &e) != OK || find_target(c, name, &host, &gateway, &e) != OK ||
+	    send_request(c, host, gateway, &status, &e) != OK)
+		return fail(c, &e);
+	if (status >= 400)
+		(void)fprintf(stderr, "\nHTTP %d\n", status);
+	return status < 400 ? EXIT_OK : EXIT_FAILED;
 }

@@ -15,11 +15,9 @@ enum exit_code cmd_logs(struct cli *c)
 {
 	struct err e = ERR_INIT;
 	struct client *cl;
-	if (c->args.n != 1) {
-		(void)err_set(&e, INVALID, R_InvalidFlag, "say which function's logs: fnctl logs NAME");
+	const char *name;
+	if (function_argument(c, "fnctl logs NAME", &name, &e) != OK)
 		return fail(c, &e);
-	}
-	const char *name = strncmp(c->args.items[0], "function/", 9) == 0 ? c->args.items[0] + 9 : c->args.items[0];
 	const char *path = arena_printf(c->arena, "/api/functions/%s/logs", name);
 	const char *query[12] = {"project", cli_project(c), "tail", flag_or(c, FLAG_TAIL, "100")};
 	size_t n = 4;

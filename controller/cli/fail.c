@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/output.h"
 
 static enum exit_code exit_code_of(const struct err *e)
 {
@@ -9,6 +10,8 @@ static enum exit_code exit_code_of(const struct err *e)
 		return EXIT_UNREACHABLE;
 	if (strcmp(e->reason, "OwnedByManifest") == 0)
 		return EXIT_CONFLICT;
+	if (strcmp(e->reason, "GatewayUnavailable") == 0)
+		return EXIT_FAILED; /* the controller has answered */
 	switch (e->class) {
 	case OK: return EXIT_OK;
 	case TRANSIENT: return strcmp(e->reason, "Timeout") == 0 ? EXIT_TIMEOUT : EXIT_UNREACHABLE;
@@ -55,7 +58,7 @@ enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, c
 
 enum exit_code fail(const struct cli *c, const struct err *e)
 {
-	(void)fprintf(stderr, "error: %s (%s)\n", e->msg, e->reason);
+	(void)fprintf(stderr, "error: %s (%s)\n", plain_copy(c->arena, e->msg), e->reason);
 	size_t i;
 	json_t *p;
 	json_array_foreach(client_problems(c->client), i, p)

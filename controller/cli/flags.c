@@ -76,6 +76,21 @@ static bool match(const char *word, enum flag_id id, const char **ret_value)
 	return true;
 }
 
+int flags_before_command(int argc, char **argv)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		const char *value = NULL;
+		size_t at = 0;
+		while (at < ARRAY_LEN(global_flags) && !match(argv[i], global_flags[at], &value))
+			at++;
+		if (at == ARRAY_LEN(global_flags) || global_flags[at] == FLAG_HELP)
+			return argc; /* it is the first word that is wrong, or asks for help */
+		i += !value;
+	}
+	return i;
+}
+
 enum err_class flags_parse(struct cli *c, int argc, char **argv, struct err *e)
 {
 	enum flag_id ids[FLAG_COUNT];

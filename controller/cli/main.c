@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,10 +17,33 @@ static enum exit_code run(struct cli *c, int argc, char **argv)
 	return c->command->run(c);
 }
 
+/* "fnctl -p team get pins" is "fnctl get -p team pins": the command goes first. */
+static void command_first(int argc, char **argv)
+{
+	int at = flags_before_command(argc, argv);
+	if (at >= argc)
+		return;
+	char *name = argv[at];
+	memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+	argv[1] = name;
+}
+
+/* What was asked for must not be lost without a word, as on a full disk. */
+static enum exit_code written(enum exit_code status)
+{
+	bool failed = ferror(stdout) != 0;
+	if (fflush(stdout) == 0 && !failed)
+		return status;
+	(void)fprintf(stderr, "error: write to standard output: %s\n", errno ? strerror(errno) : "failed");
+	return status == EXIT_OK ? EXIT_USAGE : status;
+}
+
 int main(int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-		return print_help(NULL);
+	command_first(argc, argv);
+	const char *last = argv[argc - 1];
+	if (argc < 2 || (argv[1][0] == '-' && (strcmp(last, "--help") == 0 || strcmp(last, "-h") == 0)))
+		return written(print_help(NULL));
 	const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
 	const struct command *cmd = command_find(name);
 	if (!cmd)
@@ -30,7 +54,5 @@ int main(int argc, char **argv)
 	struct cli c = {.command = cmd, .arena = &arena, .terminal = terminal, .colour = terminal && !(no_colour && *no_colour)};
 	enum exit_code status = run(&c, argc - 2, argv + 2);
 	client_free(c.client);
-	if (fflush(stdout) != 0 && status == EXIT_OK)
-		status = EXIT_USAGE; /* what was asked for could not be written */
-	return status;
+	return written(status);
 }

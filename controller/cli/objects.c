@@ -20,7 +20,26 @@ enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_ki
 	if (c->args.n > at + used)
 		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[at + used]);
 	*ret_name = name;
-	return OK;
+	return name ? check_name(name, e) : OK;
+}
+
+enum err_class check_name(const char *name, struct err *e)
+{
+	if (*name && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name))
+		return OK;
+	return err_set(e, INVALID, R_InvalidName, "\"%.60s\" is neither a name nor an id", name);
+}
+
+enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e)
+{
+	if (c->args.n != 1)
+		return err_set(e, INVALID, R_InvalidFlag, "say which function: %s", usage);
+	const char *word = c->args.items[0], *slash = strchr(word, '/');
+	enum kind kind = KIND_FUNCTION;
+	if (slash && (!kind_parse(arena_strndup(c->arena, word, (size_t)(slash - word)), &kind) || kind != KIND_FUNCTION))
+		return err_set(e, INVALID, R_InvalidFlag, "\"%.60s\" is not a function: %s", word, usage);
+	*ret = slash ? slash + 1 : word;
+	return check_name(*ret, e);
 }
 
 enum err_class no_arguments(const struct cli *c, struct err *e)

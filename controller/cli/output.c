@@ -14,7 +14,23 @@ void table_row(struct table *t, const char *const *cells)
 	const char **row = arena_push(t->arena, &items, &t->rows, &t->cap, sizeof(char *) * t->columns);
 	t->cells = items;
 	for (size_t i = 0; i < t->columns; i++)
-		row[i] = cells[i] ? cells[i] : "";
+		row[i] = plain_copy(t->arena, cells[i] ? cells[i] : "");
+}
+
+const char *plain_copy(struct arena *a, const char *s)
+{
+	char *copy = arena_strdup(a, s);
+	plain_text(copy);
+	return copy;
+}
+
+void plain_text(char *s)
+{
+	for (unsigned char *p = (unsigned char *)s; *p; p++)
+		if ((*p < 0x20 && *p != '\n' && *p != '\t') || *p == 0x7f)
+			*p = '?';
+		else if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) /* C1, in UTF-8 */
+			*p++ = '?', *p = '?';
 }
 
 void table_print(const struct table *t)

@@ -11,8 +11,12 @@ struct table {
 	const char **cells;
 };
 void table_init(struct table *t, struct arena *a, size_t columns);
-void table_row(struct table *t, const char *const *cells); /* copies nothing: strings live in the arena */
+void table_row(struct table *t, const char *const *cells); /* copies them, as plain_text */
 void table_print(const struct table *t);
+
+/* In place: control characters but line ends and tabs become "?". Messages quote what functions print, and a terminal obeys what it is sent. */
+void plain_text(char *s);
+const char *plain_copy(struct arena *a, const char *s);
 
 enum format { FORMAT_TABLE, FORMAT_WIDE, FORMAT_JSON, FORMAT_YAML, FORMAT_NAME };
 enum err_class output_format(const struct cli *c, enum format *ret, struct err *e) MUST_USE;

@@ -37,6 +37,10 @@ static enum err_class add_file(struct cli *c, const char *path, struct manifests
 	enum err_class class = in ? read_stdin(&text, e) : fs_read(path, &text, e);
 	if (class == INVALID && strcmp(e->reason, reason_token(R_NotFound)) == 0)
 		return err_set(e, INVALID, R_InvalidFlag, "-f %s: no such file or directory", path);
+	if (class && strcmp(e->reason, reason_token(R_TooLarge)) != 0) {
+		AUTO_FREE char *why = xstrdup(e->msg);
+		return err_set(e, INVALID, R_InvalidFlag, "-f %s: %s", path, why);
+	}
 	if (class)
 		return class;
 	struct err summed = ERR_INIT;

@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/output.h"
@@ -24,10 +26,24 @@ static bool describe(struct waited *w, const char *reason, const char *message)
 {
 	char line[sizeof w->shown];
 	(void)snprintf(line, sizeof line, "%s/%s: %s%s%s", kind_info(w->kind)->singular, w->name, reason, *message ? ": " : "", message);
+	plain_text(line);
 	if (strcmp(line, w->shown) == 0)
 		return false;
 	memcpy(w->shown, line, sizeof line);
 	return true;
+}
+
+/* Bytes of a line that fit: a line that wraps could not be rewritten in place. Never in the middle of a character. */
+static int fitting(const char *line)
+{
+	enum { MARK = 3, NARROW = 80 };
+	struct winsize w;
+	size_t room = ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > MARK ? w.ws_col - MARK : NARROW - MARK;
+	size_t n = strcspn(line, "\n");
+	if (n > room)
+		for (n = room; n > 0 && ((unsigned char)line[n] & 0xc0) == 0x80;)
+			n--;
+	return (int)n;
 }
 
 /* On a terminal the objects' lines are rewritten in place; elsewhere each change is a line of its own. */
@@ -44,7 +60,7 @@ static void show(const struct cli *c, const struct waited *objects, size_t n, si
 		if (!*objects[i].shown)
 			continue;
 		const char *mark = objects[i].done ? "\342\234\224" : objects[i].failed ? "\342\234\227" : "\342\227\216"; /* check, cross, bull's eye */
-		(void)fprintf(stderr, "\033[2K%s %.*s\n", mark, (int)strcspn(objects[i].shown, "\n"), objects[i].shown);
+		(void)fprintf(stderr, "\033[2K%s %.*s\n", mark, fitting(objects[i].shown), objects[i].shown);
 		(*drawn)++;
 	}
 }
@@ -114,6 +130,7 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 		return fail(c, &e);
 	int64_t start = clock_mono_ms();
 	size_t drawn = 0;
+	bool met = n > 0 && objects[0].generation > 0; /* whoever has just applied has met the controller: it will be back */
 	for (;;) {
 		size_t open = 0;
 		for (size_t i = 0; i < n; i++) {
@@ -123,8 +140,9 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 			enum err_class class = look(c, cl, &objects[i], &changed, &e);
 			if (changed)
 				show(c, objects, n, i, &drawn);
-			if (class && class != TRANSIENT && class != CONFLICT)
+			if (class && (!met || (class != TRANSIENT && class != CONFLICT)))
 				return fail(c, &e);
+			met = true;
 			open += !objects[i].done && !objects[i].failed;
 		}
 		int64_t waited = clock_mono_ms() - start;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h" /* before cmocka, which has a macro fail() */
+#include "cli/output.h"
 
 #include <cmocka.h>
 
@@ -257,6 +258,73 @@ static void help_shows_what_the_tables_have(void **state)
 	}
 }
 
+static void flags_before_the_command(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *words[6];
+		int at; /* of the command; the number of words when there is none */
+	} lines[] = {
+		{{"fnctl", "get", "-p"}, 1},
+		{{"fnctl", "-p", "team", "get", "pins"}, 3},
+		{{"fnctl", "-pteam", "get"}, 2},
+		{{"fnctl", "--project=team", "--server", "unix:/s", "get"}, 4},
+		{{"fnctl", "-p", "team"}, 3},
+		{{"fnctl", "-o", "json", "get"}, 4}, /* not every command's */
+		{{"fnctl", "--help", "get"}, 3},
+		{{"fnctl"}, 1},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		int argc = 0;
+		while (argc < 6 && lines[i].words[argc])
+			argc++;
+		int at = flags_before_command(argc, (char **)(uintptr_t)lines[i].words);
+		if (at < argc ? at != lines[i].at : lines[i].at != argc)
+			fail_msg("line %zu: the command is at %d, not %d", i, at, lines[i].at);
+	}
+}
+
+static void what_is_a_function(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *name, *reason;
+	} rows[] = {
+		{"logs hello", "hello", ""},
+		{"logs function/hello", "hello", ""},
+		{"logs fn/hello", "hello", ""},
+		{"logs 0d9c7c3e-8f0a-4a58-9a53-6a3f6d1a5f10", "0d9c7c3e-8f0a-4a58-9a53-6a3f6d1a5f10", ""},
+		{"logs", NULL, "InvalidFlag"},
+		{"logs a b", NULL, "InvalidFlag"},
+		{"logs pin/hello", NULL, "InvalidFlag"},
+		{"logs function/", NULL, "InvalidName"},
+		{"logs ../secrets", NULL, "InvalidFlag"},
+		{"logs fn/../x", NULL, "InvalidName"},
+		{"logs a?b", NULL, "InvalidName"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *name = NULL;
+		WORDS(w, rows[i].line);
+		assert_int_equal(w.class, OK);
+		enum err_class class = function_argument(&w.c, "fnctl logs NAME", &name, &w.e);
+		assert_int_equal(class, rows[i].name ? OK : INVALID);
+		assert_string_equal(w.e.reason, rows[i].reason);
+		if (rows[i].name)
+			assert_string_equal(name, rows[i].name);
+	}
+}
+
+/* What a function printed does not command the terminal of who reads about it. */
+static void messages_are_plain(void **state)
+{
+	(void)state;
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	assert_string_equal(plain_copy(&a, "one\n\ttwo \xc3\xa9"), "one\n\ttwo \xc3\xa9");
+	assert_string_equal(plain_copy(&a, "\033[2J\r\a\x7f"), "?[2J???");
+	assert_string_equal(plain_copy(&a, "a\xc2\x9b" "31mb"), "a??31mb"); /* a C1 control */
+	assert_string_equal(plain_copy(&a, ""), "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +339,7 @@ int main(void)
 		cmocka_unit_test(words_that_nobody_asked_for),
 		cmocka_unit_test(the_tables_are_whole),
 		cmocka_unit_test(help_shows_what_the_tables_have),
+		cmocka_unit_test(flags_before_the_command), cmocka_unit_test(what_is_a_function), cmocka_unit_test(messages_are_plain),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
