@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "reconcilers/conditions.h"
 #include "reconcilers/declared.h"
 
 /* An environment is ready when all that is declared to serve in it does; the first that does not speaks. */
@@ -7,7 +8,8 @@ static void judge(struct pass *p, const struct environment_binding *rows, size_t
 {
 	for (size_t i = 0; i < n && w->blocked == R_None; i++) {
 		const struct environment_binding *b = &rows[i];
-		bool current = b->has_target && b->seen_environment == generations;
+		bool outage = b->has_target && reason_is_outage(reason_parse(b->status)); /* it cannot look */
+		bool current = outage || (b->has_target && b->seen_environment == generations);
 		if (current && (strcmp(b->status, "Serving") == 0 || strcmp(b->status, "Stopped") == 0))
 			continue;
 		w->blocked = current ? reason_parse(b->status) : R_Pending;

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "reconcilers/conditions.h"
 #include "reconcilers/function/function.h"
 
 static void settle(struct plan *p, enum verdict v, enum reason status, const char *message)
@@ -56,12 +57,22 @@ static void plan_build(const struct function_world *w, int64_t now_ms, struct ar
 		plan_add(p, a, STEP_START_BUILD, w->name, v->n)->id = v->id;
 }
 
-/* A target whose last pass has seen neither this manifest nor the newest version says nothing yet. */
+/* A target whose last pass has seen neither this manifest nor the newest version says nothing yet, unless that it cannot look. */
 static bool target_is_current(const struct function_world *w, const struct function_target *t)
 {
+	if (t->exists && reason_is_outage(reason_parse(t->status)))
+		return true;
 	if (!t->exists || t->seen_generation < w->generation)
 		return false;
 	return !is(t->declared, "follow") || t->want == w->newest.n || is(t->status, "Held");
+}
+
+static bool all_stopped(const struct function_world *w)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < w->ntargets; i++)
+		n += is(w->targets[i].status, "Stopped");
+	return n == w->ntargets;
 }
 
 /* Built: the function is what its targets are. The first that does not serve speaks. */
@@ -70,7 +81,7 @@ static void plan_summary(const struct function_world *w, struct arena *a, struct
 	if (w->ntargets == 0)
 		settle(p, VERDICT_STEADY, R_NoTarget, "built, but no environment runs it");
 	else
-		settle(p, VERDICT_STEADY, R_Serving, arena_printf(a, "version %lld", (long long)w->newest.n));
+		settle(p, VERDICT_STEADY, all_stopped(w) ? R_Stopped : R_Serving, arena_printf(a, "version %lld", (long long)w->newest.n));
 	for (size_t i = 0; i < w->ntargets; i++) {
 		const struct function_target *t = &w->targets[i];
 		bool current = target_is_current(w, t);

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "reconcilers/conditions.h"
 #include "reconcilers/declared.h"
 
 /* A pin is ready when the target that it binds serves as it says. */
@@ -13,7 +14,8 @@ static enum err_class look(struct pass *p, const struct manifest_row *row, struc
 		c = target_load(p->store, f.id, pin->environment, p->arena, &t, e);
 	if (c)
 		return c;
-	bool current = t.found && t.seen.pin == row->generation;
+	bool outage = t.found && reason_is_outage(reason_parse(t.status)); /* it cannot look */
+	bool current = outage || (t.found && t.seen.pin == row->generation);
 	if (current && (strcmp(t.status, "Serving") == 0 || strcmp(t.status, "Stopped") == 0))
 		return OK;
 	w->blocked = current ? reason_parse(t.status) : R_Pending;

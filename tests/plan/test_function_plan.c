@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "reconcilers/conditions.h"
 #include "reconcilers/function/function.h"
 
 enum { NOW = 1000000 };
@@ -69,6 +70,14 @@ static const struct story stories[] = {
 	 .steps = {STEP_KIND_COUNT}},
 	{.about = "a target that has not seen this generation says nothing yet", .status = "ready",
 	 .targets = {{"dev", "follow", true, "Serving", "", 4, 6}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	{.about = "but for one that cannot look", .status = "ready",
+	 .targets = {{"dev", "follow", true, "NodeUnavailable", "no socket", 3, 6}}, .verdict = VERDICT_STEADY, .reason = R_NodeUnavailable,
+	 .steps = {STEP_KIND_COUNT}},
+	{.about = "with no instance anywhere it is stopped", .status = "ready", .targets = {{"dev", "follow", true, "Stopped", "", 4, 7}},
+	 .verdict = VERDICT_STEADY, .reason = R_Stopped, .steps = {STEP_KIND_COUNT}},
+	{.about = "with one somewhere it serves", .status = "ready",
+	 .targets = {{"dev", "follow", true, "Stopped", "", 4, 7}, {"staging", "follow", true, "Serving", "", 4, 7}}, .verdict = VERDICT_STEADY,
+	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
 	{.about = "a target that wants an older version says nothing yet", .status = "ready",
 	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7}},
@@ -152,8 +161,20 @@ static void the_sentences_of_steps(void **unused)
 	}
 }
 
+/* What `apply --wait` ends at, and what it waits through. */
+static void outages_come_to_an_end_by_themselves(void **state)
+{
+	(void)state;
+	static const enum reason wait[] = {R_NodeUnavailable, R_GatewayUnavailable, R_RegistryUnavailable, R_Starting},
+				 end[] = {R_Unhealthy, R_Exited, R_BuildFailed, R_Held, R_Serving};
+	for (size_t i = 0; i < ARRAY_LEN(wait); i++)
+		assert_true(reason_progresses(wait[i]));
+	for (size_t i = 0; i < ARRAY_LEN(end); i++)
+		assert_false(reason_progresses(end[i]));
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(every_story), cmocka_unit_test(the_sentences_of_steps)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(every_story), cmocka_unit_test(the_sentences_of_steps), cmocka_unit_test(outages_come_to_an_end_by_themselves)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
