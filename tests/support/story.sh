@@ -2,10 +2,15 @@
 # prober, and looks from outside. Sourced after e2e.sh.
 # shellcheck shell=bash
 
-# open_story OPTION…: an installation without the examples, with environments dev and staging; HELLO is a source to copy.
+# open_story: an installation without the examples.
 open_story() {
 	open_installation
-	if ! up --no-examples "$@" >"$WORK/up.log" 2>&1; then
+	set_up --no-examples
+}
+
+# set_up OPTION…: deploy/up, with environments dev and staging; HELLO is a source to copy, API calls the API.
+set_up() {
+	if ! up "$@" >"$WORK/up.log" 2>&1; then
 		fail_with 'deploy/up' "$(tail -n 30 "$WORK/up.log")"
 		done_testing
 		exit 1
@@ -90,5 +95,6 @@ no_failures() {
 
 # Processes of this installation's services.
 service_pid() { cat "$FN_HOME/sv/$1/supervise/pid"; }
+node_listens() { [ -n "$(ss -Hlx "src $FN_HOME/run/node.sock")" ]; }
 service_is_new() { local pid; pid=$(service_pid "$1") && [ -n "$pid" ] && [ "$pid" != "$2" ]; }
 haproxy_pid() { pgrep -f "^haproxy .*-f $FN_HOME/gateway/haproxy.cfg" | tail -n 1; }
