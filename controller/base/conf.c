@@ -147,12 +147,15 @@ enum err_class conf_load(const char *home, struct arena *a, struct conf *ret, st
 	};
 	const char *path = conf_path(&c, a, "fn.conf");
 	AUTO_BUF struct buf text = BUF_INIT(CONF_MAX);
-	if (fs_exists(path)) {
-		enum err_class class = fs_read(path, &text, e);
-		if (!class)
-			class = parse(&c, a, path, arena_strdup(a, buf_str(&text)), e);
-		if (class)
-			return class;
+	struct err why = ERR_INIT;
+	enum err_class class = fs_read(path, &text, &why);
+	if (!class)
+		class = parse(&c, a, path, arena_strdup(a, buf_str(&text)), &why);
+	/* What cannot be read is not absent: the defaults may be another installation's. */
+	if (class && strcmp(why.reason, "NotFound") != 0) {
+		if (e)
+			*e = why;
+		return class;
 	}
 	fill_derived(&c, a);
 	*ret = c;

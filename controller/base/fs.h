@@ -10,7 +10,8 @@
  * DENIED Forbidden where we may not read it. */
 enum err_class fs_read(const char *path, struct buf *b, struct err *e) MUST_USE;
 
-/* Writes a temporary file beside path, syncs it when durable, renames it over path. mode applies exactly. */
+/* Writes a temporary file beside path, syncs it when durable, renames it over path. mode applies exactly. After a power cut there is the old
+ * file or the new one, whole; the name itself is not synced, so it may be the old one for some seconds. */
 enum err_class fs_write_atomic(const char *path, const void *p, size_t n, mode_t mode, bool durable, struct err *e)
 	MUST_USE;
 

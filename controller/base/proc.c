@@ -174,8 +174,8 @@ enum err_class proc_run(const char *const *argv, const char *input, int64_t dead
 	AUTO_CLOSE int out_read = back[0];
 	(void)fcntl(in_write, F_SETFL, O_NONBLOCK); /* a pipe takes it */
 	struct proc_spec s = {.argv = argv, .in = in_read, .out = back[1], .err = back[1], .die_with_parent = true};
-	pid_t pid;
-	int pidfd;
+	pid_t pid = 0;
+	int pidfd = -1;
 	enum err_class c = proc_spawn(&s, &pid, &pidfd, e);
 	(void)close(back[1]);
 	if (c) {

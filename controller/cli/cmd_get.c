@@ -20,33 +20,34 @@ struct listing {
 	const char *names;  /* accepted words, each between spaces */
 	const char *path;
 	const char *prefix; /* of -o name */
+	bool in_all;        /* part of `get all` */
 	bool of_functions;  /* there is no such object to read: a name is that of the function whose ones are shown */
 	struct column columns[MAX_COLUMNS];
 };
 
 static const struct listing listings[] = {
-	{" functions function fn ", "/api/functions", "function", false,
+	{" functions function fn ", "/api/functions", "function", true, false,
 	 {{"NAME", "metadata.name", false}, {"RUNTIME", "spec.runtime", false}, {"VERSION", "status.latestVersion", false},
 	  {"ACTIVE", "status.activeVersion", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
 	  {"MESSAGE", "?Ready.message", true}, {"ID", "status.id", true}}},
-	{" environments environment env ", "/api/environments", "environment", false,
+	{" environments environment env ", "/api/environments", "environment", true, false,
 	 {{"NAME", "metadata.name", false}, {"INHERITS", "spec.inherits", false}, {"FOLLOW", "spec.follow", false}, {"READY", "?Ready.status", false},
 	  {"AGE", "@age", false}}},
-	{" pins pin ", "/api/pins", "pin", false,
+	{" pins pin ", "/api/pins", "pin", true, false,
 	 {{"NAME", "metadata.name", false}, {"FUNCTION", "spec.function", false}, {"ENVIRONMENT", "spec.environment", false},
 	  {"VERSION", "spec.version", false}, {"READY", "?Ready.status", false}, {"AGE", "@age", false}}},
-	{" runtimes runtime rt ", "/api/runtimes", "runtime", false,
+	{" runtimes runtime rt ", "/api/runtimes", "runtime", true, false,
 	 {{"NAME", "metadata.name", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
 	  {"BASE", "spec.base", true}}},
-	{" projects project ", "/api/projects", "project", false,
+	{" projects project ", "/api/projects", "project", false, false,
 	 {{"NAME", "metadata.name", false}, {"DEFAULT ENVIRONMENT", "spec.defaultEnvironment", false}, {"AGE", "@age", false}}},
-	{" targets target ", "/api/targets", "target", true,
+	{" targets target ", "/api/targets", "target", true, true,
 	 {{"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"MODE", "mode", false}, {"VERSION", "version", false},
 	  {"RELEASE", "release", false}, {"STATUS", "status", false}, {"URL", "url", false}, {"MESSAGE", "message", true}, {"DIGEST", "digest", true}}},
-	{" instances instance ", "/api/instances", "instance", true,
+	{" instances instance ", "/api/instances", "instance", false, true,
 	 {{"NAME", "name", false}, {"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"VERSION", "version", false},
 	  {"STATE", "state", false}, {"RESTARTS", "restarts", false}, {"ADDRESS", "address", true}, {"MESSAGE", "message", true}}},
-	{" work ", "/api/work", "work", false,
+	{" work ", "/api/work", "work", false, false,
 	 {{"KEY", "key", false}, {"DUE", "dueAt", false}, {"ATTEMPT", "attempt", false}, {"REASON", "reason", false}, {"MESSAGE", "message", false}}},
 };
 
@@ -185,13 +186,12 @@ static enum exit_code watch(struct cli *c, const struct listing *l, const char *
 static enum exit_code get_all(struct cli *c, enum format f)
 {
 	struct err e = ERR_INIT;
-	static const char *const words[] = {"functions", "targets", "environments", "runtimes", "pins"};
 	bool one_list = f == FORMAT_JSON || f == FORMAT_YAML;
-	const struct listing *l = NULL;
 	AUTO_JSON json_t *all = json_array();
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+	for (const struct listing *l = listings; l < listings + ARRAY_LEN(listings); l++) {
 		AUTO_JSON json_t *items = NULL;
-		l = find_listing(words[i]);
+		if (!l->in_all)
+			continue;
 		if (fetch(c, l, NULL, &items, &e) != OK)
 			return fail(c, &e);
 		bool print = json_array_size(items) > 0 && !one_list;
@@ -201,30 +201,32 @@ static enum exit_code get_all(struct cli *c, enum format f)
 			return fail(c, &e);
 		(void)json_array_extend(all, items); /* fails only out of memory */
 	}
-	if (one_list && print_items(c, l, all, false, f, &e) != OK)
+	if (one_list && print_items(c, listings, all, false, f, &e) != OK)
 		return fail(c, &e);
 	if (json_array_size(all) == 0 && f <= FORMAT_WIDE)
 		(void)fprintf(stderr, "none\n");
 	return EXIT_OK;
 }
 
-/* What stands on the line: *ret_name NULL when all are meant. */
-static enum err_class read_arguments(const struct cli *c, const char *word, const struct listing **ret, const char **ret_name, struct err *e)
+/* What stands on the line, or NULL and why; *ret_name NULL when all are meant. */
+static const struct listing *read_arguments(const struct cli *c, const char *word, const char **ret_name, struct err *e)
 {
 	const char *slash = strchr(word, '/');
 	const struct listing *l = find_listing(slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word);
 	const char *name = slash ? slash + 1 : c->args.n > 1 ? c->args.items[1] : NULL;
 	size_t used = name && !slash ? 2 : 1;
+	enum err_class class = OK;
 	if (c->args.n > used)
-		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
-	if (!l)
-		return err_set(e, INVALID, R_UnknownKind,
-			       "there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
-	if (name && strcmp(l->prefix, "work") == 0)
-		return err_set(e, INVALID, R_InvalidFlag, "work has no names: `fnctl get work` lists all that is out of shape");
-	*ret = l;
+		class = err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
+	else if (!l)
+		class = err_set(e, INVALID, R_UnknownKind,
+				"there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
+	else if (name && strcmp(l->prefix, "work") == 0)
+		class = err_set(e, INVALID, R_InvalidFlag, "work has no names: `fnctl get work` lists all that is out of shape");
+	else if (name)
+		class = check_name(name, e);
 	*ret_name = name;
-	return name ? check_name(name, e) : OK;
+	return class ? NULL : l;
 }
 
 enum exit_code cmd_get(struct cli *c)
@@ -234,14 +236,14 @@ enum exit_code cmd_get(struct cli *c)
 	if (output_format(c, &f, &e) != OK)
 		return fail(c, &e);
 	const char *word = c->args.n ? c->args.items[0] : "all", *name = NULL;
-	const struct listing *l = NULL;
 	if (strcmp(word, "all") == 0 && c->args.n < 2 && !flag_on(c, FLAG_WATCH))
 		return get_all(c, f);
 	if (strcmp(word, "all") == 0) {
 		(void)err_set(&e, INVALID, R_InvalidFlag, "\"all\" takes neither a name nor -w: say which kind");
 		return fail(c, &e);
 	}
-	if (read_arguments(c, word, &l, &name, &e) != OK)
+	const struct listing *l = read_arguments(c, word, &name, &e);
+	if (!l)
 		return fail(c, &e);
 	json_t *items = NULL;
 	bool one = name && !l->of_functions;

@@ -129,7 +129,7 @@ static enum err_class upload(struct cli *c, const struct manifest *m, struct dig
 	AUTO_CLOSE int fd = memfd_create("source", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "memfd_create");
-	struct packed packed;
+	struct packed packed = {.entries = 0};
 	enum err_class class = pack(c, m, fd, &packed, e);
 	if (class)
 		return class;

@@ -144,6 +144,16 @@ static void where_home_is(void **state)
 	assert_int_equal(unsetenv("FN_HOME"), 0);
 }
 
+/* The defaults may be another installation's. */
+static void what_cannot_be_read_is_not_absent(void **state)
+{
+	struct home *h = *state;
+	assert_int_equal(load(h, "workers = 2\n"), OK);
+	const char *no_directory = arena_printf(&h->a, "%s/fn.conf", h->dir);
+	assert_int_equal(conf_load(no_directory, &h->a, &h->c, &h->e), TRANSIENT);
+	assert_non_null(strstr(h->e.msg, "fn.conf/fn.conf"));
+}
+
 static void a_file_that_is_too_large(void **state)
 {
 	struct home *h = *state;
@@ -163,6 +173,7 @@ int main(void)
 		CASE(the_last_of_two_counts),
 		CASE(mistakes_name_their_line),
 		CASE(where_home_is),
+		CASE(what_cannot_be_read_is_not_absent),
 		CASE(a_file_that_is_too_large),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
