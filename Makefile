@@ -31,7 +31,7 @@ SRCS    := $(filter-out $(MAINS) manifests/examples/%,$(foreach r,$(ROOMS),$(she
 OBJS    := $(SRCS:%.c=$(B)/obj/%.o)
 GEN     := $(B)/gen/schema_sql.h
 
-.PHONY: all check up down clean tests programs
+.PHONY: all check up down clean lint tests programs
 all: programs
 programs: $(B)/fn-controller $(B)/fn-node $(B)/fnctl $(B)/fn-build
 
@@ -77,6 +77,15 @@ $(B)/tests/%: tests/%.c $(B)/libfn.a
 	$(if $(V),,@echo "  LD $@")
 	$(Q)$(CC) $(ALL_CFLAGS) -Itests/support -MMD -MP $(LDFLAGS) -o $@ $< $(B)/libfn.a $(LDLIBS) -lcmocka -lz
 -include $(shell find $(B)/tests -name '*.d' 2>/dev/null)
+
+# clang-tidy (.clang-tidy), once for each file and what it includes: a stamp follows its object.
+LINT    := $(patsubst %.c,$(B)/lint/%.ok,$(SRCS) $(MAINS))
+lint: $(LINT)
+$(B)/lint/%.ok: $(B)/obj/%.o .clang-tidy
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  LINT $*.c")
+	$(Q)clang-tidy --quiet $*.c -- $(filter-out -W%,$(ALL_CFLAGS)) >$@.tmp 2>$@.err || { cat $@.tmp $@.err; exit 1; }
+	@rm -f $@.err && mv $@.tmp $@
 
 check: ; ./tests/run
 up:    ; ./deploy/up
