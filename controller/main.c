@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/digest.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/version.h"
@@ -137,6 +138,16 @@ static const char *sibling(struct arena *a, const char *name)
 	return arena_printf(a, "%.*s/%s", slash ? (int)(slash - path) : 0, path, name);
 }
 
+/* The same for every incarnation of this controller and for no other, and short enough for a lease whatever the host is called. */
+static const char *owner_name(struct parts *k)
+{
+	char host[HOST_NAME_MAX + 1] = "", hex[DIGEST_HEX];
+	(void)gethostname(host, sizeof host - 1); /* an empty name will do */
+	AUTO_FREE char *whole = xprintf("%s:%s", host, k->conf.home);
+	struct digest d = digest_of_str(whole);
+	return arena_printf(&k->arena, "%.24s-%.32s", host, digest_hex(&d, hex));
+}
+
 static enum err_class start(struct parts *k, struct err *e)
 {
 	enum err_class c = make_directories(k, e);
@@ -148,11 +159,9 @@ static enum err_class start(struct parts *k, struct err *e)
 		c = artifacts_open_dir(conf_path(&k->conf, &k->arena, "store"), &k->artifacts, e);
 	if (c)
 		return c;
-	char host[64] = "";
-	(void)gethostname(host, sizeof host - 1); /* an empty name will do */
 	struct engine_opts eo = {
 		.conf = &k->conf,
-		.owner = arena_printf(&k->arena, "%s:%s", host, k->conf.home),
+		.owner = owner_name(k),
 		.artifacts = k->artifacts,
 		.cache = &k->cache,
 		.build_program = sibling(&k->arena, "fn-build"),

@@ -373,6 +373,8 @@ static enum err_class start_threads(struct engine *en, struct err *e)
 
 enum err_class engine_start(const struct engine_opts *o, struct engine **ret, struct err *e)
 {
+	if (strlen(o->owner) >= sizeof ((struct engine *)NULL)->owner)
+		return err_set(e, BUG, R_Internal, "the owner's name \"%s\" is too long", o->owner); /* cut, it might be another's */
 	struct engine *en = xcalloc(1, sizeof *en);
 	en->o = *o;
 	(void)snprintf(en->owner, sizeof en->owner, "%s", o->owner);

@@ -147,7 +147,6 @@ static enum err_class read_wanted(struct reading *r, const struct deployment_row
 {
 	struct pass *p = r->p;
 	struct target_release *wanted = &r->w->wanted;
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers it is */
 	const struct environment_spec **chain = arena_array(p->arena, r->nchain, sizeof *chain);
 	for (size_t i = 0; i < r->nchain; i++)
 		chain[i] = &r->chain[i].m.spec.environment;
