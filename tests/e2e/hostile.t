@@ -88,6 +88,10 @@ like 'its processor time is' "$(limit cpu cpu.cfs_quota_us cpu.max)" '^50000( 10
 
 # --- what can be reached
 victim=$(addresses_of victim dev) staging=$(addresses_of victim staging)
+# As on a host that forwards (for containers of others, say): only the rules are left to forbid it.
+for link in $(ip -o link show | grep -oE "$INSTANCE-v[0-9]+" | sort -u); do
+	echo 1 >"/proc/sys/net/ipv4/conf/$link/forwarding"
+done
 like 'the victims have addresses' "$victim $staging" '^[0-9.]+:8080 [0-9.]+:8080$'
 python3 -u - "$WORK/host" <<'END' >"$WORK/host.log" 2>&1 {INSTANCE_LOCK}>&- &
 import select, socket, sys
