@@ -361,6 +361,54 @@ static void the_dead_leave_the_route(void **unused)
 	assert_null(p.steps[0].names[1]);
 }
 
+static bool has_name(const char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+static void assert_same_plan(const struct plan *a, const struct plan *b)
+{
+	assert_int_equal(a->verdict, b->verdict);
+	assert_int_equal(a->nsteps, b->nsteps);
+	for (size_t i = 0; i < a->nsteps; i++) {
+		assert_int_equal(a->steps[i].kind, b->steps[i].kind);
+		assert_int_equal(a->steps[i].number, b->steps[i].number);
+		for (const char *const *n = a->steps[i].names; n && *n; n++)
+			assert_true(has_name(b->steps[i].names, *n));
+	}
+}
+
+/* The order in which the node lists its instances changes nothing. */
+static void order_does_not_matter(void **unused)
+{
+	(void)unused;
+	for (size_t combination = 0; combination < ARRAY_LEN(states) * ARRAY_LEN(states) * ARRAY_LEN(states) * 4; combination++) {
+		size_t c = combination;
+		struct model m = {.bound = c & 1, .minted = true, .published = true, .exists = true, .want_version = 3, .active = 0, .routed = 0, .previous = 1,
+				  .failed = c & 2 ? 2 : NONE, .route = 0, .route_slots = 1, .instances = 2, .now = NOW, .routed_at = NOW - 5000};
+		c /= 4;
+		memset(m.state, 0xff, sizeof m.state);
+		m.state[0][0] = states[c % ARRAY_LEN(states)];
+		m.state[1][1] = states[c / ARRAY_LEN(states) % ARRAY_LEN(states)];
+		m.state[2][0] = m.state[2][1] = states[c / ARRAY_LEN(states) / ARRAY_LEN(states)];
+		AUTO_ARENA struct arena a = ARENA_INIT;
+		struct view v;
+		struct plan forwards, backwards;
+		see(&m, &a, &v);
+		target_plan(&v.w, m.now, &a, &forwards);
+		for (size_t i = 0; i < v.w.nseen / 2; i++) {
+			struct instance swap = v.seen[i];
+			v.seen[i] = v.seen[v.w.nseen - 1 - i];
+			v.seen[v.w.nseen - 1 - i] = swap;
+		}
+		target_plan(&v.w, m.now, &a, &backwards);
+		assert_same_plan(&forwards, &backwards);
+	}
+}
+
 /* A -> B -> A: going back to what ran before ends where it began, without a new start while it is warm. */
 static void back_to_the_warm_release(void **unused)
 {
@@ -409,6 +457,7 @@ int main(void)
 		cmocka_unit_test(a_switch_that_nobody_recorded),
 		cmocka_unit_test(the_superseded_do_not_stay),
 		cmocka_unit_test(the_dead_leave_the_route),
+		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(back_to_the_warm_release),
 		cmocka_unit_test(the_previous_release_is_warm_and_then_stopped),
 	};
