@@ -133,7 +133,8 @@ static enum err_class print_items(const struct cli *c, const struct listing *l, 
 		AUTO_JSON json_t *list = json_pack("{s:s, s:s, s:O}", "apiVersion", API_VERSION, "kind", "List", "items", items);
 		return output_value(list, f, e);
 	}
-	print_table(c, l, items, f == FORMAT_WIDE);
+	if (json_array_size(items) > 0)
+		print_table(c, l, items, f == FORMAT_WIDE);
 	return OK;
 }
 
