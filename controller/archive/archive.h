@@ -3,6 +3,8 @@
 #ifndef FN_ARCHIVE_ARCHIVE_H
 #define FN_ARCHIVE_ARCHIVE_H
 
+#include <sys/types.h>
+
 #include "base/digest.h"
 #include "base/mem.h"
 
@@ -14,10 +16,16 @@
  * INVALID SourceInvalid: a socket, device or fifo, a name that is not UTF-8, a .fnignore that is no file. INVALID
  * ArchiveEscape: a link that leads out of the tree. INVALID TooLarge: a limit. CONFLICT SourceInvalid: the tree changed
  * meanwhile. DENIED SourceInvalid: it may not be read. Each names the entry. What was written to out is then worthless. */
+struct file_id {
+	dev_t dev;
+	ino_t ino;
+};
 struct pack_opts {
 	const char *prefix;    /* "", "app" or "srv/app": every entry goes below it; its directories are written first */
 	bool rootfs;           /* the tree is a whole root (a base image): links may lead anywhere, sticky directories stay so */
 	bool ignore;           /* honour .fnignore files (gitignore rules) and leave out .git and .fnignore themselves */
+	const struct file_id *leave_out; /* files that are no part of it wherever they are, such as the manifest beside the source */
+	size_t nleave_out;
 	uint64_t max_bytes;    /* of file content; 0: PACK_MAX_BYTES */
 	uint64_t max_entries;  /* 0: PACK_MAX_ENTRIES */
 };

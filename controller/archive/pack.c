@@ -23,6 +23,8 @@ struct item {
 struct pack {
 	int root;
 	bool ignore, rootfs;
+	const struct file_id *leave_out;
+	size_t nleave_out;
 	uint64_t max_bytes, max_entries;
 	struct arena arena;
 	struct item *items;
@@ -85,6 +87,14 @@ static enum err_class add_dir(struct pack *p, int dirfd, const char *name, mode_
 	return walk(p, fd, len, depth + 1, ig, e);
 }
 
+static bool is_left_out(const struct pack *p, const struct stat *st)
+{
+	for (size_t i = 0; i < p->nleave_out; i++)
+		if (p->leave_out[i].dev == st->st_dev && p->leave_out[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
 /* One name of a directory; p->path holds its path. */
 static enum err_class visit(struct pack *p, int dirfd, const char *name, size_t len, unsigned depth, const struct ignore *ig,
 			    struct err *e)
@@ -92,6 +102,8 @@ static enum err_class visit(struct pack *p, int dirfd, const char *name, size_t 
 	struct stat st;
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return err_errno(e, errno, CONFLICT, R_SourceInvalid, "%s changed while it was read", shown(p));
+	if (is_left_out(p, &st))
+		return OK;
 	if (p->ignore && ignore_matches(ig, p->path + p->skip, S_ISDIR(st.st_mode)))
 		return OK;
 	if (!utf8_valid(name))
@@ -239,7 +251,7 @@ static enum err_class write_items(const struct pack *p, struct tar_out *t, struc
 
 enum err_class archive_pack(int dirfd, const struct pack_opts *o, int out, struct packed *ret, struct err *e)
 {
-	AUTO_PACK struct pack p = {.root = dirfd, .ignore = o->ignore, .rootfs = o->rootfs, .arena = ARENA_INIT};
+	AUTO_PACK struct pack p = {.root = dirfd, .ignore = o->ignore, .rootfs = o->rootfs, .leave_out = o->leave_out, .nleave_out = o->nleave_out, .arena = ARENA_INIT};
 	p.max_bytes = o->max_bytes ? o->max_bytes : PACK_MAX_BYTES;
 	p.max_entries = o->max_entries ? o->max_entries : PACK_MAX_ENTRIES;
 	enum err_class c = add_prefix(&p, o->prefix ? o->prefix : "", e);

@@ -6,7 +6,8 @@
 const struct command commands[] = {
 	{"apply", "-f FILE|DIR|- [--wait] [--dry-run=server]", "Declare functions, environments, pins and runtimes",
 	 "Reads manifests, packs and uploads the sources they name, and declares all of them in one transaction: all or none.\n"
-	 "The controller then converges. Unchanged input makes no new version.\n\n"
+	 "The controller then converges. Unchanged input makes no new version; a manifest that lies beside its source is no part\n"
+	 "of it, so a changed setting makes a new release of the same version.\n\n"
 	 "Examples:\n"
 	 "  fnctl apply -f hello.yaml --wait        until it serves\n"
 	 "  fnctl apply -f manifests/ --dry-run=server\n"

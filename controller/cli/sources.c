@@ -113,24 +113,39 @@ static const char *source_directory(struct cli *c, const struct manifest *m)
 	return arena_printf(c->arena, "%.*s/%s", (int)(slash - m->file), m->file, dir);
 }
 
-static enum err_class pack(struct cli *c, const struct manifest *m, int out, struct packed *ret, struct err *e)
+/* The manifests themselves are no part of a source: to change a setting is not to change the program. */
+static const struct file_id *manifest_files(struct cli *c, const struct manifests *docs, size_t *ret_n)
+{
+	struct file_id *ids = arena_array(c->arena, docs->n, sizeof *ids);
+	size_t n = 0;
+	for (size_t i = 0; i < docs->n; i++) {
+		struct stat st;
+		if (stat(docs->items[i].file, &st) == 0) /* not for standard input */
+			ids[n++] = (struct file_id){st.st_dev, st.st_ino};
+	}
+	*ret_n = n;
+	return ids;
+}
+
+static enum err_class pack(struct cli *c, const struct manifests *docs, const struct manifest *m, int out, struct packed *ret, struct err *e)
 {
 	const char *path = source_directory(c, m);
 	AUTO_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return err_errno(e, errno, INVALID, R_SourceMissing, "%s:%d: function/%s: source directory %s", m->file, m->spec_line, m->name, path);
 	struct pack_opts o = {.prefix = "", .ignore = true};
+	o.leave_out = manifest_files(c, docs, &o.nleave_out);
 	enum err_class class = archive_pack(dir, &o, out, ret, e);
 	return class ? (err_wrap(e, "function/%s: pack %s", m->name, path), class) : OK;
 }
 
-static enum err_class upload(struct cli *c, const struct manifest *m, struct digest *ret, struct err *e)
+static enum err_class upload(struct cli *c, const struct manifests *docs, const struct manifest *m, struct digest *ret, struct err *e)
 {
 	AUTO_CLOSE int fd = memfd_create("source", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "memfd_create");
 	struct packed packed = {.entries = 0};
-	enum err_class class = pack(c, m, fd, &packed, e);
+	enum err_class class = pack(c, docs, m, fd, &packed, e);
 	if (class)
 		return class;
 	struct client *cl;
@@ -157,7 +172,7 @@ enum err_class sources_upload(struct cli *c, const struct manifests *docs, json_
 			continue;
 		struct digest d;
 		char text[DIGEST_TEXT];
-		enum err_class class = upload(c, m, &d, e);
+		enum err_class class = upload(c, docs, m, &d, e);
 		if (class)
 			return class;
 		AUTO_FREE char *key = xprintf("%s/%s", m->project, m->name);

@@ -29,6 +29,11 @@ ok 'a changed source is applied' fnctl apply -f "$WORK/hello" --wait
 like 'and answers when apply --wait returns' "$(get hello.dev)" 'Hello again'
 like 'unchanged input makes no new version' "$(fnctl apply -f "$WORK/hello" --wait 2>&1)" 'function/hello unchanged'
 
+sed -i 's/^spec:/spec:\n  instances: 2/' "$WORK/hello/function.yaml"
+ok 'a setting in the manifest beside the source is applied' fnctl apply -f "$WORK/hello" --wait
+is 'and makes no new version, since the manifest is no part of the source' "$(fnctl get function/hello -o json | jq .status.latestVersion)" 2
+is 'but another instance' "$(fnctl get instances -o json | jq '[.items[] | select(.function == "hello" and .version == 2)] | length')" 2
+
 # --- hosts
 is 'an unknown host is a 404' "$(status_of nobody.dev)" 404
 like 'that says so' "$(get nobody.dev)" 'no route|unknown host|nobody\.dev'

@@ -369,6 +369,24 @@ static void fnignore_and_git_stay_out(void **state)
 	assert_int_equal(pack(f, f->src, &all, "b.tar.gz").entries, 12);
 }
 
+static void files_named_are_left_out(void **state)
+{
+	struct fixture *f = *state;
+	put(f->src, "main.py", 0644, "print(1)\n");
+	struct pack_opts o = {.prefix = ""};
+	struct packed without = pack(f, f->src, &o, "without.tar.gz");
+	put(f->src, "function.yaml", 0644, "kind: Function\n");
+	struct stat st;
+	assert_int_equal(fstatat(f->src, "function.yaml", &st, 0), 0);
+	struct file_id manifest = {st.st_dev, st.st_ino};
+	struct packed with = pack(f, f->src, &o, "with.tar.gz");
+	assert_false(digest_eq(&with.digest, &without.digest));
+	o.leave_out = &manifest;
+	o.nleave_out = 1;
+	struct packed left = pack(f, f->src, &o, "left.tar.gz");
+	assert_true(digest_eq(&left.digest, &without.digest));
+}
+
 static void special_files_are_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -533,6 +551,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(unpacking_gives_the_tree_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(empty_directory_packs, setup, teardown),
 		cmocka_unit_test_setup_teardown(fnignore_and_git_stay_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(files_named_are_left_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(special_files_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(links_that_leave_are_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(limits_are_kept, setup, teardown),
