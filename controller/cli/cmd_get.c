@@ -164,20 +164,34 @@ static enum err_class fetch(struct cli *c, const struct listing *l, const char *
 }
 
 /* -w: prints again whenever the answer differs. */
-static enum exit_code watch(struct cli *c, const struct listing *l, const char *name, enum format f, json_t *last)
+/* A copy without what a resync alone changes. */
+static json_t *what_counts(const json_t *items)
+{
+	json_t *copy = json_deep_copy(items);
+	size_t i;
+	json_t *item;
+	json_array_foreach(copy, i, item)
+		(void)json_object_del(json_object_get(item, "status"), "pending"); /* targets and instances have none */
+	return copy;
+}
+
+static enum exit_code watch(struct cli *c, const struct listing *l, const char *name, enum format f, const json_t *first)
 {
 	enum { LOOK_MS = 500 };
 	struct err e = ERR_INIT;
+	AUTO_JSON json_t *shown = what_counts(first);
 	for (;;) {
 		(void)fflush(stdout);
 		(void)poll(NULL, 0, LOOK_MS);
 		AUTO_JSON json_t *now = NULL;
 		if (fetch(c, l, name, &now, &e) != OK)
 			return fail(c, &e);
-		if (json_equal(now, last))
+		json_t *counts = what_counts(now);
+		bool same = json_equal(counts, shown);
+		json_decref(shown);
+		shown = counts;
+		if (same)
 			continue;
-		json_decref(last);
-		last = json_deep_copy(now);
 		if (print_items(c, l, now, name && !l->of_functions, f, &e) != OK)
 			return fail(c, &e);
 	}
@@ -254,8 +268,7 @@ enum exit_code cmd_get(struct cli *c)
 	}
 	if (json_array_size(items) == 0 && f <= FORMAT_WIDE)
 		(void)fprintf(stderr, "none\n");
-	if (flag_on(c, FLAG_WATCH))
-		return watch(c, l, name, f, items);
+	enum exit_code code = flag_on(c, FLAG_WATCH) ? watch(c, l, name, f, items) : EXIT_OK;
 	json_decref(items);
-	return EXIT_OK;
+	return code;
 }

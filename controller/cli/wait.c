@@ -75,9 +75,12 @@ static bool judge(struct waited *w, const json_t *doc)
 	if (!ready || seen < w->generation || seen < declared)
 		return false;
 	const char *reason = json_str_or(ready, "reason", ""), *message = json_str_or(ready, "message", "");
-	w->done = strcmp(json_str_or(ready, "status", ""), "True") == 0;
+	/* Pending: something it depends on changed, and the loop has not looked since. */
+	bool pending = json_bool_or(json_object_get(doc, "status"), "pending", false);
+	bool stale = pending && w->generation == 0; /* after an apply its generation tells better */
+	w->done = !stale && strcmp(json_str_or(ready, "status", ""), "True") == 0;
 	w->held = strcmp(reason, "Held") == 0;
-	w->failed = !w->done && strcmp(json_str_or(progressing, "status", "True"), "False") == 0;
+	w->failed = !w->done && !pending && strcmp(json_str_or(progressing, "status", "True"), "False") == 0;
 	return describe(w, reason, message);
 }
 

@@ -292,9 +292,12 @@ CREATE VIEW manifest_documents AS
 			'owner', m.owner, 'source', m.source)),
 		'spec', m.spec,
 		'status', CASE WHEN f.id IS NULL
-			THEN json_build_object('conditions', m.conditions, 'observedGeneration', m.observed_generation)
-			ELSE json_build_object('conditions', m.conditions, 'observedGeneration', m.observed_generation,
+			THEN json_build_object('conditions', m.conditions, 'observedGeneration', m.observed_generation, 'pending', w.key IS NOT NULL)
+			ELSE json_build_object('conditions', m.conditions, 'observedGeneration', m.observed_generation, 'pending', w.key IS NOT NULL,
 				'id', f.id, 'status', f.status, 'activeVersion', d.version, 'latestVersion', nullif(f.next_version - 1, 0)) END) AS document
 	FROM manifests m
 	LEFT JOIN functions f ON m.kind = 'function' AND f.project = m.project AND f.name = m.name AND f.deleted_at IS NULL
-	LEFT JOIN function_deployments d ON d.id = f.active_deployment_id;
+	LEFT JOIN function_deployments d ON d.id = f.active_deployment_id
+	-- pending: something happened that the conditions do not tell of yet
+	LEFT JOIN work w ON w.key = m.kind || '/' || m.project || '/' || m.name AND w.seq <> w.done_seq
+		AND (w.due_at <= clock_timestamp() OR w.lease_until > clock_timestamp());

@@ -68,7 +68,7 @@ static void documents_have_the_published_shape(void **state)
 	assert_string_equal(at(c, READ(c, READ_MANIFESTS, "function", "else", f, NULL, "50"), "items"), "[]");
 	assert_string_equal(at(c, READ(c, READ_MANIFESTS, "function", "default", "none", NULL, "50"), "items"), "[]");
 	assert_string_equal(at(c, READ(c, READ_MANIFESTS, "environment", "default", "dev", NULL, "50"), "items/0/status"),
-			    "{\"conditions\":[],\"observedGeneration\":0}");
+			    "{\"conditions\":[],\"observedGeneration\":0,\"pending\":true}");
 	must(c, delete_one(c, KIND_FUNCTION, "hello"));
 	assert_string_not_equal(at(c, READ(c, READ_MANIFESTS, "function", "default", "hello", NULL, "50"), "items/0/metadata/deletedAt"), "absent");
 }
