@@ -31,7 +31,7 @@ SRCS    := $(filter-out $(MAINS) manifests/examples/%,$(foreach r,$(ROOMS),$(she
 OBJS    := $(SRCS:%.c=$(B)/obj/%.o)
 GEN     := $(B)/gen/schema_sql.h
 
-.PHONY: all check up down clean lint tests programs
+.PHONY: help all check up down clean lint tests programs
 all: programs
 programs: $(B)/fn-controller $(B)/fn-node $(B)/fnctl $(B)/fn-build
 
@@ -91,3 +91,9 @@ check: ; ./tests/run
 up:    ; ./deploy/up
 down:  ; ./deploy/down
 clean: ; rm -rf build
+help:
+	@echo "make            build/fn-controller, fn-build, fn-node, fnctl   (CC=clang, SAN=1, V=1)"
+	@echo "make tests      the test programs"
+	@echo "make lint       clang-tidy"
+	@echo "make check      ./tests/run"
+	@echo "make up | down  ./deploy/up, ./deploy/down"

@@ -7,7 +7,7 @@
 /* Takes the admission lock once in the caller's transaction. */
 enum err_class admission_begin(struct store *s, struct err *e) MUST_USE;
 
-/* INVALID InvalidReference naming one that still refers to it. */
+/* INVALID InUse naming one that still refers to it. */
 enum err_class check_referrers(struct store *s, enum kind kind, const char *project, const char *name, struct err *e) MUST_USE;
 
 #endif

@@ -96,5 +96,5 @@ enum err_class check_referrers(struct store *s, enum kind kind, const char *proj
 	enum err_class r = referrer(s, kind, project, name, &res, e);
 	if (r || res.rows == 0)
 		return r;
-	return err_set(e, INVALID, R_InvalidReference, "%s/%s is in use by %s", kind_info(kind)->singular, name, pg_text(&res, 0, 0));
+	return err_set(e, INVALID, R_InUse, "%s/%s is in use by %s", kind_info(kind)->singular, name, pg_text(&res, 0, 0));
 }

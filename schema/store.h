@@ -94,7 +94,7 @@ struct apply_opts {
 enum err_class manifest_apply(struct store *s, const struct manifest *m, const struct apply_opts *o, struct applied *ret, struct err *e) MUST_USE;
 /* After all documents of one apply: references that must exist do (runtime of a function, inherits, function and environment of a pin), no inheritance cycle. */
 enum err_class manifest_check_references(struct store *s, const struct manifest *m, struct err *e) MUST_USE;
-/* Marks for deletion and enqueues, in the caller's transaction; again is fine; INVALID NotFound. INVALID InvalidReference when others still refer to it (a runtime in use, an environment inherited from). */
+/* Marks for deletion and enqueues, in the caller's transaction; again is fine; INVALID NotFound. INVALID InUse when others still refer to it (a runtime in use, an environment inherited from). */
 enum err_class manifest_delete(struct store *s, enum kind kind, const char *project, const char *name, const char *actor, struct err *e) MUST_USE;
 /* The loop's last step of a deletion: the row goes (functions keep theirs with deleted_at). */
 enum err_class manifest_remove(struct store *s, enum kind kind, const char *project, const char *name, struct err *e) MUST_USE;

@@ -200,9 +200,11 @@ static enum err_class read_body(struct request *r, struct admission *ad, struct 
 static enum err_class source_missing(const struct manifest *m, struct err *e)
 {
 	const struct function_spec *f = &m->spec.function;
+	if (!f->source_digest && !f->source_dir)
+		return err_set(e, INVALID, R_SourceMissing, "spec.source is missing: say where the program is, such as `source: {dir: .}`");
 	if (!f->source_digest)
-		return err_set(e, INVALID, R_SourceMissing, "the source%s%s%s was not uploaded: apply with fnctl, which packs and uploads it",
-			       f->source_dir ? " \"" : "", f->source_dir ? f->source_dir : "", f->source_dir ? "\"" : "");
+		return err_set(e, INVALID, R_SourceMissing, "the source \"%s\" was not uploaded: apply with fnctl, which packs and uploads it",
+			       f->source_dir);
 	return err_set(e, INVALID, R_SourceMissing, "the source %.71s was not uploaded: apply with fnctl, which packs and uploads it", f->source_digest);
 }
 

@@ -53,6 +53,22 @@ enum err_class get_object(struct request *r, struct err *e)
 	return OK;
 }
 
+/* With an environment all that serves in it goes: that takes a word of its own. */
+static enum err_class check_nobody_serves(struct request *r, struct store *s, const char *project, const char *name, struct err *e)
+{
+	struct environment_binding *rows;
+	size_t n, serving = 0;
+	enum err_class c = environment_bindings_load(s, project, name, &r->arena, &rows, &n, e);
+	if (c)
+		return c;
+	for (size_t i = 0; i < n; i++)
+		serving += rows[i].has_target;
+	if (serving == 0)
+		return OK;
+	return err_set(e, INVALID, R_InUse, "environment/%s: %zu function%s serve%s in it and would stop (force deletes it all the same)", name, serving,
+		       serving == 1 ? "" : "s", serving == 1 ? "s" : "");
+}
+
 static enum err_class delete_in_transaction(struct request *r, struct store *s, const char *project, const char *name, struct err *e)
 {
 	const char *kind = kind_info(r->kind)->singular;
@@ -76,9 +92,14 @@ enum err_class delete_object(struct request *r, struct err *e)
 {
 	const char *project, *name;
 	struct store *s;
-	enum err_class c = request_object(r, r->kind, &project, &name, e);
+	bool force = false;
+	enum err_class c = request_bool(r, "force", &force, e);
+	if (!c)
+		c = request_object(r, r->kind, &project, &name, e);
 	if (!c)
 		c = request_store(r, &s, e);
+	if (!c && r->kind == KIND_ENVIRONMENT && !force)
+		c = check_nobody_serves(r, s, project, name, e);
 	if (c)
 		return c;
 	for (int tries = 0; tries < 5; tries++) { /* a lost race is tried again at once */

@@ -21,7 +21,7 @@ static const struct endpoint routes[] = {
 	{"GET", "/work", ACCESS_READ, get_work, NULL, 0, NULL},
 	{"GET", "/{kind}", ACCESS_READ, list_objects, "project all limit cursor", 0, NULL},
 	{"GET", "/{kind}/{id}", ACCESS_READ, get_object, "project", 0, NULL},
-	{"DELETE", "/{kind}/{id}", ACCESS_WRITE, delete_object, "project", 0, NULL},
+	{"DELETE", "/{kind}/{id}", ACCESS_WRITE, delete_object, "project force", 0, NULL},
 };
 
 struct captured {

@@ -1,8 +1,10 @@
 #include "cli/client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 
@@ -44,6 +46,8 @@ enum err_class cli_client(struct cli *c, struct client **ret, struct err *e)
 	const char *server = flag_or(c, FLAG_SERVER, getenv("FN_SERVER"));
 	if (!server || !*server)
 		server = arena_printf(c->arena, "unix:%s/run/api.sock", home());
+	if (strncmp(server, "unix:", 5) == 0 && access(server + 5, W_OK) != 0 && errno == EACCES)
+		return err_set(e, DENIED, R_Unauthenticated, "%s is not open to this user", server + 5);
 	struct client *cl = xcalloc(1, sizeof *cl);
 	c->client = cl;
 	struct http_opts o = {.base = server, .stall_ms = CALL_MS, .user_agent = "fnctl", .unavailable = R_ControllerUnavailable, .denied = R_Forbidden,

@@ -40,6 +40,8 @@ enum exit_code cmd_logs(struct cli *c)
 		return fail(c, &e);
 	size_t i;
 	json_t *line;
+	if (json_array_size(json_object_get(answer, "lines")) == 0)
+		(void)fprintf(stderr, "no lines%s%s\n", flag_on(c, FLAG_ENV) ? " in " : "", flag_or(c, FLAG_ENV, ""));
 	json_array_foreach(json_object_get(answer, "lines"), i, line)
 		(void)print_line(NULL, "message", line);
 	return EXIT_OK;

@@ -11,18 +11,27 @@ static enum exit_code ask_to_delete(struct cli *c, enum kind kind, const char *p
 {
 	struct err e = ERR_INIT;
 	struct client *cl;
-	const char *query[] = {"project", project, NULL};
+	const char *query[] = {"project", project, flag_on(c, FLAG_FORCE) ? "force" : NULL, "true", NULL};
 	if (cli_client(c, &cl, &e) != OK || client_call(cl, "DELETE", object_path(c, kind, name), query, NULL, NULL, &e) != OK)
 		return fail(c, &e);
-	(void)printf("%s/%s deleted\n", kind_info(kind)->singular, name);
-	(void)fflush(stdout);
+	if (flag_on(c, FLAG_NO_WAIT))
+		(void)printf("%s/%s is being deleted\n", kind_info(kind)->singular, name);
 	return EXIT_OK;
+}
+
+static enum exit_code wait_deleted(struct cli *c, enum kind kind, const char *project, const char *name, int64_t timeout_ms)
+{
+	enum exit_code code = wait_gone(c, kind, project, name, timeout_ms);
+	if (code == EXIT_OK)
+		(void)printf("%s/%s deleted\n", kind_info(kind)->singular, name);
+	(void)fflush(stdout);
+	return code;
 }
 
 static enum exit_code delete_one(struct cli *c, enum kind kind, const char *project, const char *name, int64_t timeout_ms)
 {
 	enum exit_code code = ask_to_delete(c, kind, project, name);
-	return code != EXIT_OK || flag_on(c, FLAG_NO_WAIT) ? code : wait_gone(c, kind, project, name, timeout_ms);
+	return code != EXIT_OK || flag_on(c, FLAG_NO_WAIT) ? code : wait_deleted(c, kind, project, name, timeout_ms);
 }
 
 /* All of one kind: first each is asked to go, then they are waited for. What cannot go does not keep the others; the first failure counts. */
@@ -38,7 +47,7 @@ static enum exit_code delete_kind(struct cli *c, const struct manifests *docs, e
 	}
 	for (size_t i = docs->n; i > 0 && !flag_on(c, FLAG_NO_WAIT); i--) {
 		const struct manifest *m = &docs->items[i - 1];
-		enum exit_code code = going[i - 1] ? wait_gone(c, kind, m->project, m->name, timeout_ms) : EXIT_OK;
+		enum exit_code code = going[i - 1] ? wait_deleted(c, kind, m->project, m->name, timeout_ms) : EXIT_OK;
 		first = first == EXIT_OK ? code : first;
 	}
 	return first;

@@ -46,11 +46,12 @@ const struct command commands[] = {
 	 "  fnctl wait function/hello --for delete\n",
 	 FLAGS(FLAG_FOR, FLAG_TIMEOUT), cmd_wait},
 	{"delete", "KIND/NAME | -f FILE|DIR|-", "Remove objects",
-	 "A function's history stays. Waits until it is gone, unless told not to.\n\n"
+	 "A function's history stays. Waits until it is gone, unless told not to. An environment in which functions serve is deleted\n"
+	 "with --force only: they stop serving there.\n\n"
 	 "Examples:\n"
 	 "  fnctl delete function/hello\n"
 	 "  fnctl delete -f hello.yaml --no-wait\n",
-	 FLAGS(FLAG_FILE, FLAG_NO_WAIT, FLAG_TIMEOUT), cmd_delete},
+	 FLAGS(FLAG_FILE, FLAG_NO_WAIT, FLAG_TIMEOUT, FLAG_FORCE), cmd_delete},
 	{"invoke", "FUNCTION [-e ENV] [-d BODY] [--path PATH]", "Send a request to a function through the gateway",
 	 "Prints the answer's body. Exit status 6 when the answer is an HTTP error.\n\n"
 	 "Examples:\n"

@@ -15,7 +15,7 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_WAIT] = {"wait", 0, NULL, "wait until everything applied serves"},
 	[FLAG_TIMEOUT] = {"timeout", 0, "DURATION", "how long to wait, such as 30s or 5m (default 2m)"},
 	[FLAG_DRY_RUN] = {"dry-run", 0, "server", "check and show what would change; change nothing"},
-	[FLAG_FORCE] = {"force", 0, NULL, "take over what another writer owns"},
+	[FLAG_FORCE] = {"force", 0, NULL, "apply: take over what another writer owns; delete: an environment although functions serve in it"},
 	[FLAG_FOR] = {"for", 0, "CONDITION", "condition=Ready (default) or delete"},
 	[FLAG_FOLLOW] = {"follow", 'f', NULL, "go on showing new lines"},
 	[FLAG_TAIL] = {"tail", 0, "N", "the last N lines (default 100)"},

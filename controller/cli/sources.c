@@ -80,6 +80,18 @@ static enum err_class add_directory(struct cli *c, const char *dir, struct manif
 	return class;
 }
 
+/* -p does not move what a manifest puts elsewhere. */
+static enum err_class check_project(const struct cli *c, const struct manifests *docs, struct err *e)
+{
+	for (size_t i = 0; flag_on(c, FLAG_PROJECT) && i < docs->n; i++) {
+		const struct manifest *m = &docs->items[i];
+		if (m->kind != KIND_PROJECT && strcmp(m->project, cli_project(c)) != 0)
+			return err_set(e, INVALID, R_InvalidFlag, "%s:%d: %s/%s is of project %s (metadata.project), not %s as -p says", m->file, m->line,
+				       kind_info(m->kind)->singular, m->name, m->project, cli_project(c));
+	}
+	return OK;
+}
+
 enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **ret, struct err *e)
 {
 	const struct values *given = &c->flag[FLAG_FILE];
@@ -98,8 +110,10 @@ enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **
 	if (ret_docs->nproblems > 0)
 		return err_set(e, INVALID, ret_docs->problems[0].reason, "%zu problem%s in the manifests; nothing was applied", ret_docs->nproblems,
 			       ret_docs->nproblems == 1 ? "" : "s");
-	*ret = json_pack("{s:O, s:{}}", "files", files, "sources");
-	return OK;
+	enum err_class class = check_project(c, ret_docs, e);
+	if (!class)
+		*ret = json_pack("{s:O, s:{}}", "files", files, "sources");
+	return class;
 }
 
 /* ---- source directories ---- */
@@ -168,8 +182,9 @@ enum err_class sources_upload(struct cli *c, const struct manifests *docs, json_
 	json_t *sources = json_object_get(body, "sources");
 	for (size_t i = 0; i < docs->n; i++) {
 		const struct manifest *m = &docs->items[i];
-		if (m->kind != KIND_FUNCTION || !m->spec.function.source_dir)
-			continue;
+		const struct function_spec *f = &m->spec.function;
+		if (m->kind != KIND_FUNCTION || !f->source_dir || f->source_digest)
+			continue; /* a digest says which source: `get -o yaml` gives both */
 		struct digest d;
 		char text[DIGEST_TEXT];
 		enum err_class class = upload(c, docs, m, &d, e);

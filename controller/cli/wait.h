@@ -9,7 +9,7 @@ struct waited {
 	const char *project, *name;
 	int64_t generation; /* at least this one must have been observed; 0: any */
 	bool done, failed, held;
-	char shown[256];    /* the last progress line printed */
+	char shown[1024];    /* the last progress line printed */
 };
 
 enum { WAIT_DEFAULT_MS = 120000 };

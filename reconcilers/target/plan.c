@@ -304,7 +304,7 @@ static void plan_heal(struct planning *k, enum readiness r, const struct instanc
 		settle(k->p, VERDICT_WAIT, reason_parse(failed->reason), failed->message);
 	for (size_t i = 0; i < w->nseen; i++)
 		if (belongs_to(k, &w->seen[i], &w->wanted) && w->seen[i].state == INST_BACKOFF)
-			settle(k->p, VERDICT_WAIT, R_CrashLoop, w->seen[i].message);
+			settle(k->p, VERDICT_WAIT, w->seen[i].restarts < LOOP_RESTARTS ? reason_parse(w->seen[i].reason) : R_CrashLoop, w->seen[i].message);
 	add_clear_failed(k, &w->wanted);
 	add_starts(k, &w->wanted);
 	if (route_names(k, &w->wanted)[0])

@@ -77,7 +77,7 @@ enum err_class target_record(struct pass *p, const void *world, const struct pla
 {
 	const char *reason = failure ? failure->reason : reason_token(plan->status);
 	const char *message = failure ? failure->msg : plan->message;
-	bool warning = failure || plan->verdict == VERDICT_BLOCKED;
+	bool warning = failure || plan->verdict == VERDICT_BLOCKED || plan->status == R_CrashLoop || plan->status == R_Unhealthy || plan->status == R_Exited;
 	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
 	if (c)
 		return c;

@@ -11,6 +11,7 @@
 enum {
 	WARM_MS = 10 * 60 * 1000,   /* how long the previous release stays ready to take over */
 	DRAIN_MS = 30 * 1000,       /* how long open requests may take to end */
+	LOOP_RESTARTS = 3,          /* from so many on it is a crash loop */
 	START_GRACE_MS = 15 * 1000  /* beyond the health deadline: layers, network, container */
 };
 

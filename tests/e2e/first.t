@@ -88,11 +88,24 @@ like 'what served keeps serving still' "$(get hello.dev)" 'Hello again'
 ok 'a good source mends it' fnctl apply -f "$WORK/hello" --wait
 like 'and serves' "$(get hello.dev)" 'Hello again'
 
+# --- what would take functions down needs a word of its own
+status=0
+out=$(fnctl delete environment/dev 2>&1) || status=$?
+is 'an environment in which functions serve is not deleted' "$status" 2
+like 'and it says why' "$out" 'environment/dev: 3 functions serve in it.*InUse'
+like 'they go on' "$(get hello.dev)" 'Hello again'
+
+# --- what is read can be applied
+fnctl get function/hello -o yaml >"$WORK/read.yaml"
+ok 'what get -o yaml prints is no change, wherever it is applied' fnctl diff -f "$WORK/read.yaml"
+
 # --- a killed instance comes back
 pids=$(instance_pids counter)
 like 'the counter has a process' "$pids" '^[0-9]+'
 kill -9 $pids
 ok 'a killed instance comes back' within 10 answers counter.dev /count/visits '"count":0'
+told() { fnctl events function/counter | grep -qE 'Warning +function/counter in dev +Exited: '; }
+ok 'and its end is told' within 10 told
 
 # --- the registry is away: a deploy waits, what serves serves
 sv -w 20 down "$FN_HOME/sv/registry" >/dev/null

@@ -262,7 +262,7 @@ static void test_delete(void **state)
 	ask_json(t, &c, "POST", "/api/apply", apply_body(t, RUNTIME("gone-runtime") "---\n" FUNCTION("gone", "gone-runtime", "80"), "default/gone", digest));
 	assert_status(&c, 200);
 	ask(t, &c, "DELETE", "/api/runtimes/gone-runtime");
-	assert_answer(&c, 409, "InvalidReference");
+	assert_answer(&c, 409, "InUse");
 	int hints = atomic_load(&t->hints);
 	ask(t, &c, "DELETE", "/api/functions/gone");
 	assert_status(&c, 202);

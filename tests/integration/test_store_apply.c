@@ -177,11 +177,11 @@ static void what_is_in_use_stays(void **state)
 	struct store_case *c = *state;
 	base(c);
 	must(c, apply(c, PIN("keep", "hello", "prod", "1"), NULL));
-	refuses(c, delete_one(c, KIND_RUNTIME, "static"), INVALID, "InvalidReference");
+	refuses(c, delete_one(c, KIND_RUNTIME, "static"), INVALID, "InUse");
 	assert_non_null(strstr(c->e.msg, "in use by function/hello"));
-	refuses(c, delete_one(c, KIND_ENVIRONMENT, "dev"), INVALID, "InvalidReference");
-	refuses(c, delete_one(c, KIND_ENVIRONMENT, "prod"), INVALID, "InvalidReference");
-	refuses(c, delete_one(c, KIND_FUNCTION, "hello"), INVALID, "InvalidReference");
+	refuses(c, delete_one(c, KIND_ENVIRONMENT, "dev"), INVALID, "InUse");
+	refuses(c, delete_one(c, KIND_ENVIRONMENT, "prod"), INVALID, "InUse");
+	refuses(c, delete_one(c, KIND_FUNCTION, "hello"), INVALID, "InUse");
 	assert_non_null(strstr(c->e.msg, "pin/keep"));
 	refuses(c, delete_one(c, KIND_PROJECT, "default"), DENIED, "Forbidden");
 	refuses(c, delete_one(c, KIND_RUNTIME, "none"), INVALID, "NotFound");
@@ -224,7 +224,7 @@ static void wanted_rows_are_not_removed(void **state)
 	must(c, apply(c, DOC("Project", "team") IN_TEAM("Environment", "dev"), NULL));
 	refuses(c, delete_one(c, KIND_PROJECT, "team"), INVALID, "NotFound"); /* a project is in itself */
 	must(c, store_begin(c->s, &c->e));
-	refuses(c, manifest_delete(c->s, KIND_PROJECT, "team", "team", "tester", &c->e), INVALID, "InvalidReference");
+	refuses(c, manifest_delete(c->s, KIND_PROJECT, "team", "team", "tester", &c->e), INVALID, "InUse");
 	must(c, manifest_delete(c->s, KIND_ENVIRONMENT, "team", "dev", "tester", &c->e));
 	must(c, manifest_delete(c->s, KIND_PROJECT, "team", "team", "tester", &c->e));
 	must(c, store_commit(c->s, &c->e));

@@ -22,6 +22,7 @@ struct row {
 	bool unpublished;
 	enum reason unresolved;
 	bool unbound;
+	int restarts;                    /* of the new one's instance */
 	enum verdict verdict;
 	enum reason status;
 	enum step_kind first;            /* STEP_KIND_COUNT: no step */
@@ -47,7 +48,9 @@ static const struct row rows[] = {
 	 .status = R_Unhealthy, .first = STEP_STOP_INSTANCES},
 	{"and is not tried again", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .failed = true, .verdict = VERDICT_BLOCKED,
 	 .status = R_Unhealthy, NO_STEP},
-	{"a program that keeps ending after it has served", .new_serves = true, .old_state = NOTHING, .new_state = INST_BACKOFF, .verdict = VERDICT_WAIT,
+	{"a program that ended after it has served", .new_serves = true, .old_state = NOTHING, .new_state = INST_BACKOFF, .verdict = VERDICT_WAIT,
+	 .status = R_Exited, NO_STEP},
+	{"and one that keeps ending", .new_serves = true, .old_state = NOTHING, .new_state = INST_BACKOFF, .restarts = LOOP_RESTARTS, .verdict = VERDICT_WAIT,
 	 .status = R_CrashLoop, NO_STEP},
 	{"an instance that went away starts again", .new_serves = true, .old_state = NOTHING, .new_state = NOTHING, .verdict = VERDICT_ACT,
 	 .status = R_Starting, .first = STEP_FETCH_IMAGE},
@@ -66,12 +69,12 @@ static struct target_release release(const char *id, int64_t version)
 	return (struct target_release){.id = id, .version = version, .n = version, .deployment_id = id, .image = "", .repository = "", .timeout_ms = 30000};
 }
 
-static void see_instance(struct arena *a, const char *id, int state, struct instance *seen, size_t *n)
+static void see_instance(struct arena *a, const char *id, int state, int restarts, struct instance *seen, size_t *n)
 {
 	if (state == NOTHING)
 		return;
 	seen[(*n)++] = (struct instance){.name = instance_name(a, id, 0), .key = "", .release = id, .state = (enum instance_state)state, .address = "",
-					 .reason = "Exited", .message = "it ended", .since_ms = NOW};
+					 .reason = "Exited", .message = "it ended", .restarts = restarts, .since_ms = NOW};
 }
 
 static void check(const struct row *r)
@@ -91,8 +94,8 @@ static void check(const struct row *r)
 	w.wanted.unpublished = r->unpublished;
 	if (routed)
 		w.active = w.routed = release(routed, r->new_serves ? 2 : 1);
-	see_instance(&a, OLD, r->old_state, seen, &w.nseen);
-	see_instance(&a, NEW, r->new_state, seen, &w.nseen);
+	see_instance(&a, OLD, r->old_state, 0, seen, &w.nseen);
+	see_instance(&a, NEW, r->new_state, r->restarts, seen, &w.nseen);
 	struct plan p;
 	target_plan(&w, NOW, &a, &p);
 	if (p.verdict != r->verdict)
