@@ -19,12 +19,13 @@ static const char *const directories[] = {"/usr/sbin/", "/usr/bin/", "/sbin/", "
 enum { FIRST_PASSED = 3, MAX_FDS = 16 };
 
 /* Runs in the child between fork and exec: only async-signal-safe calls. */
-static int place_fds(const struct proc_spec *s)
+static int place_fds(const struct proc_spec *s, int begun)
 {
 	int want[MAX_FDS];
 	size_t n = FIRST_PASSED + s->npass;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || n > MAX_FDS)
+	begun = fcntl(begun, F_DUPFD_CLOEXEC, MAX_FDS);
+	if (null < 0 || begun < 0 || n >= MAX_FDS)
 		return -1;
 	want[0] = s->in < 0 ? null : s->in;
 	want[1] = s->out < 0 ? null : s->out;
@@ -39,7 +40,9 @@ static int place_fds(const struct proc_spec *s)
 	for (size_t i = 0; i < n; i++)
 		if (dup2(want[i], (int)i) < 0)
 			return -1;
-	return (int)syscall(SYS_close_range, (unsigned)n, ~0U, 0U);
+	if (dup3(begun, (int)n, O_CLOEXEC) < 0) /* the one that stays open up to the exec */
+		return -1;
+	return (int)syscall(SYS_close_range, (unsigned)n + 1, ~0U, 0U);
 }
 
 /* Our own PATH does not count: it may be that of whoever called us. */
@@ -61,7 +64,7 @@ static void exec_by_name(const char *name, char *const *argv, char *const *env)
 	}
 }
 
-static _Noreturn void run_child(const struct proc_spec *s, pid_t parent)
+static _Noreturn void run_child(const struct proc_spec *s, pid_t parent, int begun)
 {
 	for (int sig = 1; sig < 32; sig++)
 		(void)signal(sig, SIG_DFL); /* fails for SIGKILL and SIGSTOP, rightly */
@@ -72,21 +75,36 @@ static _Noreturn void run_child(const struct proc_spec *s, pid_t parent)
 		(void)setsid(); /* fails only for a group leader, which a fresh child is not */
 	if (s->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent))
 		_exit(127);
-	if (chdir(s->dir ? s->dir : "/") != 0 || place_fds(s) != 0)
+	if (chdir(s->dir ? s->dir : "/") != 0 || place_fds(s, begun) != 0)
 		_exit(127);
 	char *const *env = (char *const *)(s->env ? s->env : default_env);
 	exec_by_name(s->argv[0], (char *const *)s->argv, env);
 	_exit(127);
 }
 
+/* Until the child is the program asked for (or has failed to be), so that whoever looks for it by its arguments finds it. */
+static void wait_for_exec(int begun)
+{
+	char none;
+	while (read(begun, &none, 1) < 0 && errno == EINTR)
+		;
+}
+
 enum err_class proc_spawn(const struct proc_spec *s, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
+	int begun[2];
+	if (pipe2(begun, O_CLOEXEC) != 0)
+		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "pipe");
+	AUTO_CLOSE int begun_read = begun[0];
 	pid_t parent = getpid();
 	pid_t pid = fork();
-	if (pid < 0)
-		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "fork %s", s->argv[0]);
 	if (pid == 0)
-		run_child(s, parent);
+		run_child(s, parent, begun[1]);
+	int saved_fork = errno;
+	(void)close(begun[1]);
+	if (pid < 0)
+		return err_errno(e, saved_fork, TRANSIENT, R_OutOfResources, "fork %s", s->argv[0]);
+	wait_for_exec(begun_read);
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0) {
 		int saved = errno;

@@ -19,7 +19,7 @@ struct proc_spec {
 };
 #define PROC_SPEC_INIT { .in = -1, .out = -1, .err = -1 }
 
-/* Starts a child; *ret_pidfd becomes readable when it has ended (the caller closes it and reaps with proc_reap). */
+/* Starts a child and returns when it is the program asked for, or has ended with 127 because it could not be; *ret_pidfd becomes readable when it has ended (the caller closes it and reaps with proc_reap). */
 enum err_class proc_spawn(const struct proc_spec *s, pid_t *ret_pid, int *ret_pidfd, struct err *e) MUST_USE;
 
 /* Collects an ended child: exit status 0..255, or 128 + signal. -1 while it still runs. */

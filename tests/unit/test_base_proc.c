@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include "base/fs.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -237,9 +238,34 @@ static void reaping(void **state)
 	(void)close(pidfd);
 }
 
+/* Who kills a daemon finds it by its arguments: it must bear them as soon as it was started. */
+static void a_started_child_is_the_program(void **state)
+{
+	(void)state;
+	const char *const argv[] = {"sleep", "30", NULL};
+	for (int i = 0; i < 200; i++) {
+		struct err e = ERR_INIT;
+		struct proc_spec s = PROC_SPEC_INIT;
+		s.argv = argv;
+		pid_t pid;
+		int pidfd;
+		assert_int_equal(proc_spawn(&s, &pid, &pidfd, &e), OK);
+		AUTO_FREE char *path = xprintf("/proc/%d/cmdline", (int)pid);
+		AUTO_BUF struct buf cmdline = BUF_INIT(4096);
+		assert_int_equal(fs_read(path, &cmdline, &e), OK);
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		struct pollfd p = {pidfd, POLLIN, 0};
+		assert_int_equal(poll(&p, 1, 20000), 1);
+		assert_int_equal(proc_reap(pid), 128 + SIGKILL);
+		assert_int_equal(close(pidfd), 0);
+		assert_string_equal(buf_str(&cmdline), "sleep");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_started_child_is_the_program),
 		cmocka_unit_test(output_and_errors_come_back_together),
 		cmocka_unit_test(input_is_handed_over),
 		cmocka_unit_test(output_is_cut_not_refused),
