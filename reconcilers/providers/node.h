@@ -46,13 +46,23 @@ struct instance {
 	int64_t since_ms;             /* wall clock of the last change of state */
 };
 
+/* Hosts of a release's own, "hello--r2.dev…", beside those of its key. */
+struct route_beside {
+	const char *release;
+	const char *const *hosts;     /* NULL-terminated, at least one */
+	const char *const *instances; /* NULL-terminated names */
+	int64_t timeout_ms;
+};
+
 struct route {
 	const char *key, *release;
 	int64_t epoch;
 	const char *const *hosts;     /* NULL-terminated */
 	const char *const *instances; /* NULL-terminated names; the node knows their addresses */
 	int64_t timeout_ms;
-	bool loaded; /* the gateway has it */
+	const struct route_beside *beside;
+	size_t nbeside;
+	bool loaded; /* the gateway has it, with all that is beside it */
 };
 
 struct node_view {
@@ -75,7 +85,8 @@ enum err_class node_stop(struct node *n, const struct fence *f, const char *cons
 /* Everything of one key, or of all with key NULL. Complete or an error, never partial. Lives in the arena. */
 enum err_class node_list(struct node *n, const char *key, struct arena *a, struct node_view *ret, struct err *e) MUST_USE;
 
-/* One atomic switch of any number of routes, acknowledged by the gateway when this returns OK. No hosts: the route is removed. */
+/* One atomic switch of any number of routes, acknowledged by the gateway when this returns OK. No hosts and nothing beside: the route is
+ * removed. With something beside, hosts may be empty and release "": nothing serves yet under the key's own names. */
 struct route_switch {
 	struct fence fence;
 	struct route route; /* its key and epoch are not used */
@@ -85,6 +96,24 @@ enum err_class node_route(struct node *n, const struct route_switch *switches, s
 /* Log lines of one instance from *offset on (0: the last `tail` lines); *offset moves to the end. New reference to an array
  * of {"at","stream","text"}. */
 enum err_class node_logs(struct node *n, const char *name, int64_t tail, int64_t *offset, json_t **ret, struct err *e) MUST_USE;
+
+/* Removes unpacked layers (by diff id) that no instance uses and keep does not name. */
+struct node_freed {
+	int64_t count, bytes;
+};
+enum err_class node_collect_layers(struct node *n, const struct fence *f, const struct digest *keep, size_t nkeep, struct node_freed *ret,
+				   struct err *e) MUST_USE;
+
+/* Collects the garbage of the registry that the same supervisor runs: stop, collect, start. Returns at once; ask again with the same id
+ * until it is over. Another id starts anew once the last one is over. */
+enum collect_state { COLLECT_NO_REGISTRY, COLLECT_RUNNING, COLLECT_DONE, COLLECT_FAILED };
+struct registry_collection {
+	enum collect_state state;
+	int64_t freed_bytes;   /* COLLECT_DONE: what the registry's directory became smaller */
+	const char *message;   /* COLLECT_FAILED: why; in the arena */
+};
+enum err_class node_collect_registry(struct node *n, const struct fence *f, const char *id, struct arena *a, struct registry_collection *ret,
+				     struct err *e) MUST_USE;
 
 /* {"version","runtime","instances","gateway",…}: new reference. */
 enum err_class node_ping(struct node *n, json_t **ret, struct err *e) MUST_USE;
