@@ -114,7 +114,13 @@ static const struct field resources[] = {
 };
 static const struct field retention[] = {
 	{.name = "versions", .type = FIELD_INT, AT(retention_versions), .fallback = "10", .min = 1, .max = 1000,
-	 .doc = "Newest versions whose images are kept. What is in use is always kept, and archives are never removed."},
+	 .doc = "Newest versions that were built whose images are kept; what is in use is kept as well. The others are restored from their archives."},
+	{.name = "archives", .type = FIELD_INT, AT(retention_archives), .fallback = "0", .min = 0, .max = 100000,
+	 .doc = "Newest versions that were built whose archives are kept; 0 keeps all. Without its archive a version whose image is gone is gone."},
+	{.name = "warm", .type = FIELD_INT, AT(retention_warm), .fallback = "1", .min = 0, .max = 10,
+	 .doc = "Previous releases that go on running after a switch, so that going back to one needs no start."},
+	{.name = "warmTime", .type = FIELD_DURATION, AT(retention_warm_ms), .fallback = "10m", .min = 0, .max = 24 * HOUR,
+	 .doc = "How long they do."},
 	{.name = NULL},
 };
 static const struct field function[] = {

@@ -92,6 +92,9 @@ struct function_spec {
 	int64_t timeout_ms;          /* a request's, 30s */
 	int64_t instances;           /* 1; 0 is allowed */
 	int64_t retention_versions;  /* 10 */
+	int64_t retention_archives;  /* 0: all */
+	int64_t retention_warm;      /* 1 */
+	int64_t retention_warm_ms;   /* 10m */
 };
 
 enum pin_to { PIN_NUMBER, PIN_DIGEST, PIN_LABEL, PIN_LATEST };

@@ -39,6 +39,8 @@ struct step {
 	enum reason reason;  /* FAIL_*: why */
 	const char *message; /* FAIL_*: why, in words */
 	const char *const *names; /* STOP_INSTANCES, ROUTE: instance names; NULL-terminated */
+	const struct route_beside *beside; /* ROUTE: releases at their own hosts */
+	size_t nbeside;
 	bool apart;          /* its failure ends no other steps but those apart with the same id: what cannot start holds up nothing that serves */
 	int64_t drain_ms;    /* STOP_INSTANCES */
 };

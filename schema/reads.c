@@ -14,6 +14,10 @@ static const struct {
 	[READ_FUNCTION_LOGS] = {q_read_function_logs, 4, 4},
 	[READ_INSTANCES] = {q_read_instances, 3, 0},
 	[READ_WORK] = {q_read_work, 0, 0},
+	[READ_ALL_DEPLOYMENTS] = {q_read_all_deployments, 3, 3},
+	[READ_DEPLOYMENT] = {q_read_deployment, 3, 0},
+	[READ_ROLLBACKS] = {q_read_rollbacks, 4, 4},
+	[READ_ROLLBACK] = {q_read_rollback, 3, 0},
 };
 
 static enum err_class query(struct store *s, enum store_read what, const char *const *p, struct pg_result *res, struct err *e)

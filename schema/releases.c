@@ -10,12 +10,37 @@ static enum err_class take_release(const struct pg_result *res, size_t row, stru
 		.image_digest = take_text(res, row, 5, a),
 		.image_tag = take_text(res, row, 6, a),
 		.served = pg_bool(res, row, 8),
+		.unrouted_at_ms = pg_int(res, row, 12, 0),
+		.rejected = pg_bool(res, row, 13),
 	};
+	const char *status = pg_text(res, row, 11);
+	out.archived = status && strcmp(status, "archived") == 0;
 	take_uuid(res, row, 0, out.id);
 	take_uuid(res, row, 3, out.deployment_id);
 	enum err_class r = take_json(res, row, 7, a, &out.tuple, e);
 	if (r == OK)
 		*ret = out;
+	return r;
+}
+
+static enum err_class take_releases(const struct pg_result *res, struct arena *a, struct release_row **ret, size_t *ret_n, struct err *e)
+{
+	struct release_row *rows = arena_array(a, res->rows, sizeof *rows);
+	for (size_t i = 0; i < res->rows; i++) {
+		enum err_class r = take_release(res, i, a, &rows[i], e);
+		if (r)
+			return r;
+	}
+	*ret = rows;
+	*ret_n = res->rows;
+	return OK;
+}
+
+static enum err_class take_maybe(const struct pg_result *res, struct arena *a, struct release_row *ret, bool *ret_found, struct err *e)
+{
+	enum err_class r = res->rows ? take_release(res, 0, a, ret, e) : OK;
+	if (r == OK)
+		*ret_found = res->rows > 0;
 	return r;
 }
 
@@ -25,17 +50,33 @@ enum err_class releases_load(struct store *s, const char *function_id, const cha
 	struct number n = number_text((int64_t)limit);
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
 	enum err_class r = RUN(s, q_releases, &res, e, function_id, environment, n.text);
-	if (r)
-		return r;
-	struct release_row *rows = arena_array(a, res.rows, sizeof *rows);
-	for (size_t i = 0; i < res.rows; i++) {
-		r = take_release(&res, i, a, &rows[i], e);
-		if (r)
-			return r;
-	}
-	*ret = rows;
-	*ret_n = res.rows;
-	return OK;
+	return r ? r : take_releases(&res, a, ret, ret_n, e);
+}
+
+enum err_class releases_warm(struct store *s, const char *function_id, const char *environment, size_t limit, int64_t ms, struct arena *a,
+			     struct release_row **ret, size_t *ret_n, struct err *e)
+{
+	struct number n = number_text((int64_t)limit), age = number_text(ms);
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_releases_warm, &res, e, function_id, environment, n.text, age.text);
+	return r ? r : take_releases(&res, a, ret, ret_n, e);
+}
+
+enum err_class release_before(struct store *s, const char *function_id, const char *environment, const char *release, struct arena *a,
+			      struct release_row *ret, bool *ret_found, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_release_before, &res, e, function_id, environment, release);
+	return r ? r : take_maybe(&res, a, ret, ret_found, e);
+}
+
+enum err_class release_of_version(struct store *s, const char *function_id, const char *environment, int64_t version, struct arena *a,
+				  struct release_row *ret, bool *ret_found, struct err *e)
+{
+	struct number n = number_text(version);
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_release_of_version, &res, e, function_id, environment, n.text);
+	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
 enum err_class release_load(struct store *s, const char *id, struct arena *a, struct release_row *ret, struct err *e)
@@ -56,11 +97,7 @@ enum err_class release_find(struct store *s, const char *function_id, const char
 	struct digest d = json_digest(tuple);
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
 	enum err_class r = RUN(s, q_release_find, &res, e, function_id, environment, deployment_id, digest_text(&d, hash));
-	if (!r && res.rows)
-		r = take_release(&res, 0, a, ret, e);
-	if (!r)
-		*ret_found = res.rows > 0;
-	return r;
+	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple,

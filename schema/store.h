@@ -12,7 +12,7 @@
 #include "manifests/manifest.h"
 #include "net/pg.h"
 
-enum { UUID_TEXT = 37, SCHEMA_VERSION = 1 };
+enum { UUID_TEXT = 37, SCHEMA_VERSION = 2 };
 
 struct store;
 struct store *store_new(const char *conninfo);
@@ -60,9 +60,6 @@ enum err_class work_free_owner(struct store *s, const char *owner, struct err *e
 enum err_class work_next_due(struct store *s, int64_t *ret_ms, struct err *e) MUST_USE;
 /* NOTIFY fn_work for other controllers; in a transaction it is sent at commit. */
 enum err_class work_notify(struct store *s, struct err *e) MUST_USE;
-/* LISTEN fn_work: the socket to poll, then drain. Errors: listen again (and look at everything). */
-enum err_class store_listen(struct store *s, int *ret_fd, struct err *e) MUST_USE;
-enum err_class store_notified(struct store *s, bool *ret, struct err *e) MUST_USE;
 
 /* A transaction of the loop: begins and locks the lease's row; CONFLICT LeaseLost when epoch or owner differ or it ran out. */
 enum err_class store_begin_fenced(struct store *s, const struct lease *l, struct err *e) MUST_USE;
@@ -128,6 +125,7 @@ struct deployment_row {
 	int64_t source_size, layer_size;
 	int64_t deadline_ms; /* wall clock; 0: none */
 	json_t *spec;        /* as manifest_spec_json; owned by the arena, read-only */
+	bool image_deleted;  /* archived: the registry has the image no more; else it is still to be deleted there */
 };
 
 struct function_row {
@@ -137,6 +135,9 @@ struct function_row {
 	int64_t next_version;
 };
 enum err_class function_load(struct store *s, const char *project, const char *name, struct arena *a, struct function_row *ret, struct err *e) MUST_USE;
+/* The same, locked until the end of the transaction. Whoever changes a function's row and those of its targets or versions locks it first, so that two
+ * of them wait for each other but never deadlock. */
+enum err_class function_load_locked(struct store *s, const char *project, const char *name, struct arena *a, struct function_row *ret, struct err *e) MUST_USE;
 /* The newest deployments first. */
 enum err_class deployments_load(struct store *s, const char *function_id, size_t limit, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
 enum err_class deployment_load(struct store *s, const char *id, struct arena *a, struct deployment_row *ret, struct err *e) MUST_USE;
@@ -146,13 +147,26 @@ enum err_class deployment_newest_ready(struct store *s, const char *function_id,
 enum err_class deployment_by_word(struct store *s, const char *function_id, const char *word, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 enum err_class deployment_by_version(struct store *s, const char *function_id, int64_t version, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 
-/* Takes the next number. */
+/* Takes the next number. CONFLICT DatabaseConflict when that is not `expected` any more (0: any). */
 struct deployment_new {
 	const char *function_id, *input_hash, *source_digest, *runtime, *base, *created_by, *source_kind;
+	const char *note; /* why, in the words of whoever deployed; "" */
 	const json_t *spec;
-	int64_t deadline_in_ms;
+	int64_t deadline_in_ms, expected;
 };
 enum err_class deployment_create(struct store *s, const struct deployment_new *d, char ret_id[UUID_TEXT], int64_t *ret_version, struct err *e) MUST_USE;
+
+/* Versions that are still building although a newer one was numbered. */
+enum err_class deployments_superseded(struct store *s, const char *function_id, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
+
+/* The newest `limit` that were built (ready or archived). */
+enum err_class deployments_built(struct store *s, const char *function_id, size_t limit, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
+
+/* archived -> ready: the registry has the image again. CONFLICT while its deletion there is not finished. */
+enum err_class deployment_restored(struct store *s, const char *id, struct err *e) MUST_USE;
+
+/* Locks the version's row in the caller's transaction against being archived, and gives its status. INVALID NotFound. */
+enum err_class deployment_lock(struct store *s, const char *id, struct arena *a, const char **ret_status, struct err *e) MUST_USE;
 
 /* A new deadline for a version that is still building. */
 enum err_class deployment_renew(struct store *s, const char *id, int64_t deadline_in_ms, struct err *e) MUST_USE;
@@ -177,7 +191,9 @@ struct release_row {
 	char deployment_id[UUID_TEXT];
 	const char *config_hash, *image_digest, *image_tag;
 	json_t *tuple; /* owned by the arena, read-only */
-	bool served;
+	bool served, rejected;
+	bool archived;          /* its version's image is not in the registry */
+	int64_t unrouted_at_ms; /* wall clock; 0: it serves, or never did */
 };
 /* The generations of the manifests that a target's last pass saw: what declared it can tell by them whether its status is about them already. */
 struct target_seen {
@@ -185,10 +201,21 @@ struct target_seen {
 	int64_t environment; /* the sum of the environment's and its ancestors' */
 	int64_t pin;         /* 0: no pin binds it */
 };
+/* What a rollback leaves on a target: the release it went back to, kept against automation up to version floor. */
+struct hold_row {
+	char id[UUID_TEXT];       /* of the rollback; "": none */
+	char release[UUID_TEXT];  /* what is held */
+	int64_t floor;
+	const char *actor, *note;
+	const char *pin;          /* what a pin said then (pin_spec.word), or NULL */
+	json_t *base;             /* the configuration declared then (tuple_config); owned by the arena, read-only */
+	bool pending;             /* the rollback is not finished */
+};
 struct target_row {
 	bool found;
 	char function_id[UUID_TEXT];
-	const char *mode, *status, *message, *held_by;
+	struct hold_row hold;
+	const char *mode, *status, *message;
 	const char *failed_reason, *failed_message; /* with failed */
 	int64_t want_version /* 0: none */, floor;
 	struct target_seen seen;
@@ -200,12 +227,12 @@ enum err_class target_load(struct store *s, const char *function_id, const char 
 enum err_class target_want(struct store *s, const char *function_id, const char *project, const char *name, const char *environment, const char *mode,
 			   int64_t want_version, struct err *e) MUST_USE;
 enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
-/* The gateway acknowledged: routed becomes release, what was routed becomes previous, served_at and deployed_at are set the first time. */
+/* The gateway acknowledged: routed becomes release, what was routed becomes previous, served_at and deployed_at are set the first time. A pending
+ * rollback that holds it is done. */
 enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
 /* release_id "": clear. */
 enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason, const char *message,
 				 struct err *e) MUST_USE;
-enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e) MUST_USE;
 /* status, message, and what the pass saw. */
 enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,
 				 const struct target_seen *seen, struct err *e) MUST_USE;
@@ -219,6 +246,33 @@ enum err_class release_find(struct store *s, const char *function_id, const char
 /* Mints the next n, or gives the newest existing release with the same deployment and config_hash. */
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple, const char *created_by,
 			    char ret_id[UUID_TEXT], int64_t *ret_n, struct err *e) MUST_USE;
+
+/* The newest `limit` releases that another took the place of within the last ms, the latest first. */
+enum err_class releases_warm(struct store *s, const char *function_id, const char *environment, size_t limit, int64_t ms, struct arena *a,
+			     struct release_row **ret, size_t *ret_n, struct err *e) MUST_USE;
+/* What served last before `release` ("": at all) and was not rejected by a rollback. */
+enum err_class release_before(struct store *s, const char *function_id, const char *environment, const char *release, struct arena *a,
+			      struct release_row *ret, bool *ret_found, struct err *e) MUST_USE;
+/* The newest release of a version that served there. */
+enum err_class release_of_version(struct store *s, const char *function_id, const char *environment, int64_t version, struct arena *a,
+				  struct release_row *ret, bool *ret_found, struct err *e) MUST_USE;
+
+/* ---- rollbacks and holds ---- */
+
+struct rollback_new {
+	const char *function_id, *environment, *actor, *note, *from_release /* or NULL */, *to_release, *image, *pin /* or NULL */;
+	int64_t from_version /* 0: none */, to_version, floor;
+	const json_t *base;
+	bool settled;
+};
+/* In the caller's transaction: records it, holds the target at to_release and floor, makes what served later rejected (and to_release not), supersedes
+ * an unfinished one, forgets a failure of to_release. */
+enum err_class rollback_create(struct store *s, const struct rollback_new *r, char ret_id[UUID_TEXT], struct err *e) MUST_USE;
+/* The pending rollback of the target's hold has failed: the target wants what serves again, under the hold it had before, if any; where something else
+ * was on its way then, what serves is held. */
+enum err_class rollback_fail(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message, struct err *e) MUST_USE;
+/* Ends the hold; an unfinished rollback is superseded. *ret_was: there was one. */
+enum err_class hold_lift(struct store *s, const char *function_id, const char *environment, const char *actor, bool *ret_was, struct err *e) MUST_USE;
 
 /* Where a function should serve by declaration (an environment that follows latest and selects it, or a Pin), and its target there, if any; also targets that
  * nothing declares (mode "" in declared). bindings.c. */
@@ -274,6 +328,10 @@ enum store_read {
 	READ_FUNCTION_LOGS,   /* project, function, cursor or NULL, limit */
 	READ_INSTANCES,       /* project, function or NULL, environment or NULL -> {"items":[{name,function,environment,release,state,address,…}]} */
 	READ_WORK,            /* -> {"items":[{key,dirty,dueAt,attempt,reason,message}]} of what is out of shape */
+	READ_ALL_DEPLOYMENTS, /* project or NULL, cursor or NULL, limit: of every function, the newest first */
+	READ_DEPLOYMENT,      /* project, function, version -> one, with its releases and what keeps its image */
+	READ_ROLLBACKS,       /* project, function, cursor or NULL, limit */
+	READ_ROLLBACK,        /* project, function, id */
 	STORE_READ_COUNT
 };
 enum err_class store_read(struct store *s, enum store_read what, int n, const char *const *params, json_t **ret, struct err *e) MUST_USE;

@@ -1,5 +1,20 @@
 #include "schema/store_private.h"
 
+/* The columns of the hold, from the 17th on. */
+static enum err_class take_hold(const struct pg_result *res, struct arena *a, struct hold_row *ret, struct err *e)
+{
+	*ret = (struct hold_row){
+		.floor = pg_int(res, 0, 8, 0),
+		.actor = take_text(res, 0, 4, a),
+		.note = take_text(res, 0, 19, a),
+		.pin = take_text(res, 0, 20, a),
+		.pending = pg_bool(res, 0, 22),
+	};
+	take_uuid(res, 0, 17, ret->id);
+	take_uuid(res, 0, 18, ret->release);
+	return take_json(res, 0, 21, a, &ret->base, e);
+}
+
 enum err_class target_load(struct store *s, const char *function_id, const char *environment, struct arena *a, struct target_row *ret, struct err *e)
 {
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
@@ -15,11 +30,9 @@ enum err_class target_load(struct store *s, const char *function_id, const char 
 		.mode = take_text(&res, 0, 1, a),
 		.status = take_text(&res, 0, 2, a),
 		.message = take_text(&res, 0, 3, a),
-		.held_by = take_text(&res, 0, 4, a),
 		.failed_reason = take_text(&res, 0, 5, a),
 		.failed_message = take_text(&res, 0, 6, a),
 		.want_version = pg_int(&res, 0, 7, 0),
-		.floor = pg_int(&res, 0, 8, 0),
 		.seen = {pg_int(&res, 0, 9, 0), pg_int(&res, 0, 15, 0), pg_int(&res, 0, 16, 0)},
 		.routed_at_ms = pg_int(&res, 0, 14, 0),
 	};
@@ -28,8 +41,9 @@ enum err_class target_load(struct store *s, const char *function_id, const char 
 	take_uuid(&res, 0, 11, t.routed);
 	take_uuid(&res, 0, 12, t.previous);
 	take_uuid(&res, 0, 13, t.failed);
+	r = take_hold(&res, a, &t.hold, e);
 	*ret = t;
-	return OK;
+	return r;
 }
 
 enum err_class target_want(struct store *s, const char *function_id, const char *project, const char *name, const char *environment, const char *mode,
@@ -53,11 +67,6 @@ enum err_class target_set_failed(struct store *s, const char *function_id, const
 				 const char *message, struct err *e)
 {
 	return RUN_ONE(s, q_target_failed, INVALID, R_NotFound, e, function_id, environment, release_id, reason, message);
-}
-
-enum err_class target_drop_previous(struct store *s, const char *function_id, const char *environment, struct err *e)
-{
-	return RUN_ONE(s, q_target_drop_previous, INVALID, R_NotFound, e, function_id, environment);
 }
 
 enum err_class target_set_status(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message,

@@ -7,6 +7,7 @@
 #include "reconcilers/function/source.h"
 #include "reconcilers/providers/builder.h"
 #include "reconcilers/providers/image.h"
+#include "reconcilers/restore.h"
 #include "reconcilers/tx.h"
 
 static const char user_in_image[] = "65534:65534"; /* nobody; fn-node gives each environment its own */
@@ -17,7 +18,7 @@ struct publishing {
 	const struct function_world *w;
 	struct deployment_row d;
 	struct build_result build;
-	const char *archive_key, *layer_key, *repository, *tag, *base_repository;
+	const char *archive_key, *repository, *tag, *base_repository;
 	struct digest base, image;
 	bool scratch;
 	uint64_t source_size;
@@ -53,13 +54,6 @@ static enum err_class cache_layer(struct publishing *k, struct err *e)
 	AUTO_CLOSE int fd = -1;
 	enum err_class c = open_layer(k, &fd, e);
 	return c ? c : cache_put_fd(k->p->cache, &k->build.layer, fd, e);
-}
-
-static enum err_class store_layer(struct publishing *k, struct err *e)
-{
-	AUTO_CLOSE int fd = -1;
-	enum err_class c = open_layer(k, &fd, e);
-	return c ? c : artifacts_put(k->p->artifacts, k->layer_key, fd, &k->build.layer, e);
 }
 
 static enum err_class fetch_base(struct publishing *k, struct err *e)
@@ -176,7 +170,6 @@ static enum err_class begin(struct publishing *k, const char *deployment_id, str
 	if (!k->build.present || k->build.class != OK)
 		return err_set(e, CONFLICT, R_Internal, "the build's result went away");
 	k->archive_key = arena_printf(p->arena, "functions/%s/v%lld/function.tar.gz", id, (long long)k->d.version);
-	k->layer_key = arena_printf(p->arena, "functions/%s/v%lld/layer.tar.gz", id, (long long)k->d.version);
 	return OK;
 }
 
@@ -209,7 +202,7 @@ enum err_class function_publish(struct pass *p, const struct function_world *w, 
 	if (!c)
 		c = store_archive(&k, e);
 	if (!c)
-		c = store_layer(&k, e);
+		c = image_keep(p, w->function_id, k.d.version, &k.image, e);
 	if (!c)
 		c = record_ready(&k, e);
 	return c ? c : builder_discard(builds_dir(p), deployment_id, e);

@@ -165,14 +165,30 @@ enum err_class node_stop(struct node *n, const struct fence *f, const char *cons
 		       NULL, e);
 }
 
+static json_t *beside_json(const struct route *r)
+{
+	json_t *list = json_array();
+	for (size_t i = 0; i < r->nbeside; i++) {
+		const struct route_beside *b = &r->beside[i];
+		json_t *one = json_pack("{s:s,s:o,s:o,s:I}", "release", b->release, "hosts", strings(b->hosts), "instances",
+					strings(b->instances), "timeout_ms", (json_int_t)b->timeout_ms);
+		if (json_array_append_new(list, one) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 enum err_class node_route(struct node *n, const struct route_switch *switches, size_t count, struct err *e)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < count; i++) {
 		const struct route_switch *s = &switches[i];
-		json_t *one = json_pack("{s:s,s:I,s:s,s:o,s:o,s:I}", "key", s->fence.key, "epoch", (json_int_t)s->fence.epoch, "release",
+		json_t *one = json_pack("{s:s,s:I,s:s,s:o,s:o,s:I,s:o}", "key", s->fence.key, "epoch", (json_int_t)s->fence.epoch, "release",
 					s->route.release ? s->route.release : "", "hosts", strings(s->route.hosts), "instances",
-					strings(s->route.instances), "timeout_ms", (json_int_t)s->route.timeout_ms);
+					strings(s->route.instances), "timeout_ms", (json_int_t)s->route.timeout_ms, "beside",
+					beside_json(&s->route));
 		if (json_array_append_new(list, one) != 0) {
 			json_decref(list);
 			return err_set(e, INVALID, R_BadRequest, "%s: a host or name is not UTF-8", s->fence.key);
@@ -233,6 +249,24 @@ static const char *const *read_strings(const json_t *list, struct arena *a)
 	return out;
 }
 
+static enum err_class read_beside(const json_t *list, struct arena *a, struct route *to, struct err *e)
+{
+	struct route_beside *all = arena_array(a, json_array_size(list), sizeof *all);
+	size_t i;
+	json_t *j;
+	json_array_foreach(list, i, j) {
+		const char *release = json_str_or(j, "release", NULL);
+		if (!release)
+			return misunderstood(e, "something beside a route without release");
+		all[i] = (struct route_beside){.release = arena_strdup(a, release), .hosts = read_strings(json_object_get(j, "hosts"), a),
+					       .instances = read_strings(json_object_get(j, "instances"), a),
+					       .timeout_ms = json_int_or(j, "timeout_ms", 0)};
+	}
+	to->beside = all;
+	to->nbeside = json_array_size(list);
+	return OK;
+}
+
 static enum err_class read_route(const json_t *j, struct arena *a, struct route *to, struct err *e)
 {
 	const char *key = json_str_or(j, "key", NULL);
@@ -245,7 +279,7 @@ static enum err_class read_route(const json_t *j, struct arena *a, struct route 
 	to->instances = read_strings(json_object_get(j, "instances"), a);
 	to->timeout_ms = json_int_or(j, "timeout_ms", 0);
 	to->loaded = json_bool_or(j, "loaded", false);
-	return OK;
+	return read_beside(json_object_get(j, "beside"), a, to, e); /* absent in routes of an older fn-node: none */
 }
 
 static enum err_class read_view(const json_t *answer, struct arena *a, struct node_view *ret, struct err *e)

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "reconcilers/restore.h"
 #include "reconcilers/target/target.h"
 #include "reconcilers/target/tuple.h"
 #include "reconcilers/tx.h"
@@ -11,7 +12,7 @@ static struct fence fence_of(const struct pass *p) { return (struct fence){p->le
 /* The release a step names is one of those the world knows. */
 static const struct target_release *release_of(const struct target_world *w, const char *id)
 {
-	const struct target_release *known[] = {&w->wanted, &w->routed, &w->active, &w->previous};
+	const struct target_release *known[] = {&w->wanted, &w->routed, &w->active};
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (known[i]->id && strcmp(known[i]->id, id) == 0)
 			return known[i];
@@ -27,7 +28,7 @@ static enum err_class in_tx(struct pass *p, const struct target_world *w, const 
 	if (c)
 		return c;
 	struct function_row f;
-	c = function_load(p->store, p->key.project, p->key.name, p->arena, &f, e);
+	c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, &f, e);
 	if (!c && !f.found)
 		c = err_set(e, CONFLICT, R_NotFound, "the function went away");
 	if (!c)
@@ -51,6 +52,18 @@ static enum err_class forgive(struct pass *p, const char *function_id, const str
 {
 	(void)w, (void)s;
 	return target_set_failed(p->store, function_id, p->key.environment, "", "", "", e);
+}
+
+static enum err_class lift_hold(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
+{
+	bool was = false;
+	const char *message = s->number ? arena_printf(p->arena, "version %lld ends the rollback's hold in %s", (long long)s->number, p->key.environment)
+					: arena_printf(p->arena, "a changed pin ends the rollback's hold in %s", p->key.environment);
+	enum err_class c = hold_lift(p->store, function_id, p->key.environment, actor, &was, e);
+	if (c || !was)
+		return c;
+	c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "release-hold", message, e);
+	return c ? c : tell(p, false, R_Held, message, e);
 }
 
 static enum err_class activate(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
@@ -83,6 +96,17 @@ static enum err_class fail_release(struct pass *p, const char *function_id, cons
 	return c; /* the status that follows is told as an event, with what keeps serving */
 }
 
+/* What serves goes on serving. */
+static enum err_class fail_rollback(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
+{
+	const char *still = w->routed.id ? arena_printf(p->arena, "; version %lld keeps serving", (long long)w->routed.version) : "";
+	const char *message = arena_printf(p->arena, "the rollback in %s to version %lld failed: %s%s", p->key.environment, (long long)s->number, s->message, still);
+	enum err_class c = rollback_fail(p->store, function_id, p->key.environment, reason_token(s->reason), s->message, e);
+	if (!c)
+		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "rollback-failed", message, e);
+	return c ? c : tell(p, true, s->reason, message, e);
+}
+
 static enum err_class remove_target(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
 {
 	(void)w, (void)s;
@@ -96,12 +120,64 @@ static enum err_class remove_target(struct pass *p, const char *function_id, con
 	return c;
 }
 
+/* What is wrong for good ends the release, or the rollback to it; the key is looked at again at once. */
+static enum err_class give_up(struct pass *p, const struct target_world *w, const struct target_release *r, struct err *e)
+{
+	if (e->class != INVALID || !w->wanted.id || strcmp(r->id, w->wanted.id) != 0 || (w->routed.id && strcmp(r->id, w->routed.id) == 0))
+		return e->class;
+	struct step s = {
+		.id = r->id, .number = r->version, .reason = reason_parse(e->reason),
+		.message = arena_printf(p->arena, "version %lld: %s", (long long)r->version, e->msg),
+	};
+	struct err failed = ERR_INIT;
+	enum err_class c = store_begin_fenced(p->store, &p->lease, &failed);
+	struct function_row f = {.found = false};
+	if (!c)
+		c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, &f, &failed);
+	if (!c && f.found)
+		c = w->rolling_back ? fail_rollback(p, f.id, w, &s, &failed) : fail_release(p, f.id, w, &s, &failed);
+	if (!c)
+		c = enqueue(p, "target", p->key.name, p->key.environment, &failed);
+	c = tx_end(p, c, &failed);
+	if (c)
+		*e = failed;
+	return e->class;
+}
+
+static enum err_class record_restored(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
+{
+	const char *message = arena_printf(p->arena, "the image of version %lld was pushed again from its archive", (long long)s->number);
+	enum err_class c = deployment_restored(p->store, w->wanted.deployment_id, e);
+	if (!c)
+		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "restore", message, e);
+	return c;
+}
+
+static enum err_class push_from_archive(struct pass *p, const struct target_release *r, struct err *e)
+{
+	struct deployment_row d;
+	enum err_class c = deployment_load(p->store, r->deployment_id, p->arena, &d, e);
+	if (!c && strcmp(d.status, "archived") == 0 && !d.image_deleted)
+		return err_set(e, CONFLICT, R_DatabaseConflict, "the image of version %lld is just being deleted", (long long)r->version);
+	return c ? c : image_restore(p, &d, e);
+}
+
+static enum err_class restore_image(struct pass *p, const struct target_world *w, const struct target_release *r, const struct step *s, struct err *e)
+{
+	enum err_class c = push_from_archive(p, r, e);
+	return c ? c : in_tx(p, w, s, record_restored, e);
+}
+
+/* A registry that has lost an image gets it back. */
 static enum err_class fetch_image(struct pass *p, const struct target_release *r, struct err *e)
 {
 	struct digest d;
 	if (!digest_parse(r->image, &d))
 		return err_set(e, BUG, R_Internal, "release %s has no image digest", r->id);
-	return registry_pull(p->registry, r->repository, &d, p->cache, e);
+	enum err_class c = registry_pull(p->registry, r->repository, &d, p->cache, e);
+	if (c == INVALID && strcmp(e->reason, reason_token(R_ImageMissing)) == 0)
+		c = push_from_archive(p, r, e);
+	return c;
 }
 
 static enum err_class start_instance(struct pass *p, const struct target_release *r, int64_t slot, struct err *e)
@@ -117,11 +193,14 @@ static enum err_class start_instance(struct pass *p, const struct target_release
 	return node_ensure(p->node, &f, &spec, e);
 }
 
+/* r NULL: nothing serves yet, but what is ready has its own hosts. */
 static enum err_class route(struct pass *p, const struct target_world *w, const struct target_release *r, const struct step *s, struct err *e)
 {
+	static const char *const none[] = {NULL};
 	struct route_switch sw = {
 		.fence = fence_of(p),
-		.route = {.release = r->id, .hosts = w->hosts, .instances = s->names, .timeout_ms = r->timeout_ms},
+		.route = {.release = r ? r->id : "", .hosts = r ? w->hosts : none, .instances = s->names, .timeout_ms = r ? r->timeout_ms : 0,
+			  .beside = s->beside, .nbeside = s->nbeside},
 	};
 	return node_route(p->node, &sw, 1, e);
 }
@@ -143,12 +222,18 @@ static size_t count(const char *const *names)
 
 static enum err_class on_release(struct pass *p, const struct target_world *w, const struct step *s, struct err *e)
 {
-	const struct target_release *r = release_of(w, s->id);
-	if (!r)
+	const struct target_release *r = s->id ? release_of(w, s->id) : NULL;
+	if (s->id && !r)
 		return err_set(e, BUG, R_Internal, "a step names release %s, which the target does not know", s->id);
-	if (s->kind == STEP_FETCH_IMAGE)
-		return fetch_image(p, r, e);
-	return s->kind == STEP_START_INSTANCE ? start_instance(p, r, s->number, e) : route(p, w, r, s, e);
+	enum err_class c;
+	switch ((int)s->kind) {
+	case STEP_ROUTE:
+	case STEP_ROUTE_OWN: return route(p, w, r, s, e);
+	case STEP_FETCH_IMAGE: c = fetch_image(p, r, e); break;
+	case STEP_RESTORE_IMAGE: c = restore_image(p, w, r, s, e); break;
+	default: c = start_instance(p, r, s->number, e); break;
+	}
+	return c == INVALID ? give_up(p, w, r, e) : c;
 }
 
 enum err_class target_act(struct pass *p, void *world, const struct step *s, struct err *e)
@@ -158,14 +243,18 @@ enum err_class target_act(struct pass *p, void *world, const struct step *s, str
 	switch ((int)s->kind) { /* the function's own steps never come here */
 	case STEP_WANT: return in_tx(p, w, s, want, e);
 	case STEP_MINT_RELEASE: return in_tx(p, w, s, mint, e);
+	case STEP_LIFT_HOLD: return in_tx(p, w, s, lift_hold, e);
 	case STEP_FORGIVE: return in_tx(p, w, s, forgive, e);
 	case STEP_ACTIVATE: return in_tx(p, w, s, activate, e);
 	case STEP_ACKNOWLEDGE: return in_tx(p, w, s, acknowledge, e);
 	case STEP_FAIL_RELEASE: return in_tx(p, w, s, fail_release, e);
+	case STEP_FAIL_ROLLBACK: return in_tx(p, w, s, fail_rollback, e);
 	case STEP_REMOVE_TARGET: return in_tx(p, w, s, remove_target, e);
 	case STEP_FETCH_IMAGE:
+	case STEP_RESTORE_IMAGE:
 	case STEP_START_INSTANCE:
-	case STEP_ROUTE: return on_release(p, w, s, e);
+	case STEP_ROUTE:
+	case STEP_ROUTE_OWN: return on_release(p, w, s, e);
 	case STEP_STOP_INSTANCES: return node_stop(p->node, &f, s->names, count(s->names), s->drain_ms, e);
 	case STEP_UNROUTE: return unroute(p, e);
 	default: return err_set(e, BUG, R_Internal, "a target has no step %s", step_name(s->kind));

@@ -1,15 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "reconcilers/target/target.h"
-
-/* One planning: what is known, when, and the plan being written. */
-struct planning {
-	const struct target_world *w;
-	int64_t now;
-	struct arena *a;
-	struct plan *p;
-};
+#include "reconcilers/target/planning.h"
 
 enum readiness { READY, STARTING, FAILED, ABSENT };
 
@@ -25,18 +17,6 @@ static void wake_at(struct plan *p, int64_t ms)
 	if (!p->wake_ms || ms < p->wake_ms)
 		p->wake_ms = ms;
 }
-
-static bool same_id(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }
-
-static const struct instance *find_instance(const struct target_world *w, const char *name)
-{
-	for (size_t i = 0; i < w->nseen; i++)
-		if (strcmp(w->seen[i].name, name) == 0)
-			return &w->seen[i];
-	return NULL;
-}
-
-static const char **name_list(struct arena *a, size_t n) { return arena_array(a, n + 1, sizeof(char *)); }
 
 static void add_stop(struct planning *k, const char **names, int64_t n, int64_t drain_ms)
 {
@@ -132,49 +112,6 @@ static void add_clear_failed(struct planning *k, const struct target_release *r)
 	add_stop(k, names, n, 0);
 }
 
-/* ---- route ---- */
-
-/* The instances that release r's route should name: those that are ready, or all when none is (requests then wait for the restart). */
-static const char *const *route_names(const struct planning *k, const struct target_release *r)
-{
-	const char **ready = name_list(k->a, (size_t)k->w->instances), **all = name_list(k->a, (size_t)k->w->instances);
-	size_t nready = 0, nall = 0;
-	for (int64_t slot = 0; slot < k->w->instances; slot++) {
-		const struct instance *i = find_instance(k->w, instance_name(k->a, r->id, slot));
-		if (!i || i->state == INST_STOPPING || i->state == INST_FAILED || i->state == INST_GONE)
-			continue;
-		all[nall++] = i->name;
-		if (i->state == INST_READY)
-			ready[nready++] = i->name;
-	}
-	return nready ? ready : all;
-}
-
-static bool same_list(const char *const *a, const char *const *b)
-{
-	for (; *a && *b; a++, b++)
-		if (strcmp(*a, *b) != 0)
-			return false;
-	return !*a && !*b;
-}
-
-static bool route_is(const struct target_world *w, const struct target_release *r, const char *const *names)
-{
-	const struct route *have = w->route;
-	return have && have->loaded && same_id(have->release, r->id) && have->timeout_ms == r->timeout_ms &&
-	       same_list(have->instances, names) && same_list(have->hosts, w->hosts);
-}
-
-static void add_route(struct planning *k, const struct target_release *r)
-{
-	const char *const *names = route_names(k, r);
-	if (route_is(k->w, r, names))
-		return;
-	struct step *s = plan_add(k->p, k->a, STEP_ROUTE, k->w->subject, r->version);
-	s->id = r->id;
-	s->names = names;
-}
-
 /* ---- what is left over ---- */
 
 static bool belongs_to(const struct planning *k, const struct instance *i, const struct target_release *r)
@@ -196,22 +133,29 @@ static bool in_route(const struct target_world *w, const struct instance *i)
 	return false;
 }
 
-/* What neither is wanted nor serves drains and stops; the previous release stays warm for a while. */
+/* The previous releases stay warm for a while. */
+static bool is_warm(struct planning *k, const struct instance *i)
+{
+	const struct target_world *w = k->w;
+	for (size_t j = 0; j < w->nwarm && j < (size_t)w->warm_limit; j++) {
+		if (i->state == INST_FAILED || k->now >= w->warm[j].warm_until_ms || !belongs_to(k, i, &w->warm[j]))
+			continue;
+		wake_at(k->p, w->warm[j].warm_until_ms);
+		return true;
+	}
+	return false;
+}
+
+/* What neither is wanted nor serves drains and stops. */
 static void add_leftovers(struct planning *k)
 {
 	const struct target_world *w = k->w;
-	int64_t warm_until = w->routed_at_ms + WARM_MS;
-	bool warm = w->previous.id && k->now < warm_until;
 	const char **names = name_list(k->a, w->nseen);
 	int64_t n = 0;
 	for (size_t i = 0; i < w->nseen; i++) {
 		const struct instance *in = &w->seen[i];
-		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted) || belongs_to(k, in, &w->routed) || in_route(w, in))
+		if (in->state == INST_STOPPING || belongs_to(k, in, &w->wanted) || belongs_to(k, in, &w->routed) || in_route(w, in) || is_warm(k, in))
 			continue;
-		if (warm && in->state != INST_FAILED && belongs_to(k, in, &w->previous)) {
-			wake_at(k->p, warm_until);
-			continue;
-		}
 		names[n++] = in->name;
 	}
 	add_stop(k, names, n, DRAIN_MS);
@@ -274,10 +218,17 @@ static void plan_give_up(struct planning *k, const struct instance *failed)
 {
 	const struct target_release *r = &k->w->wanted;
 	settle(k->p, VERDICT_ACT, R_Starting, "");
-	struct step *s = plan_add(k->p, k->a, STEP_FAIL_RELEASE, k->w->subject, r->version);
+	struct step *s = plan_add(k->p, k->a, k->w->rolling_back ? STEP_FAIL_ROLLBACK : STEP_FAIL_RELEASE, k->w->subject, r->version);
 	s->id = r->id;
 	s->reason = reason_parse(failed->reason);
 	s->message = arena_printf(k->a, "version %lld: %s", (long long)r->version, failed->message);
+}
+
+static void add_acknowledge(struct planning *k)
+{
+	const struct target_release *r = &k->w->wanted;
+	if (!same_id(k->w->routed.id, r->id) || k->w->rolling_back) /* a rollback to what serves is done as it is */
+		plan_add(k->p, k->a, STEP_ACKNOWLEDGE, k->w->subject, r->version)->id = r->id;
 }
 
 static void plan_switch(struct planning *k)
@@ -285,11 +236,12 @@ static void plan_switch(struct planning *k)
 	const struct target_world *w = k->w;
 	const struct target_release *r = &w->wanted;
 	settle(k->p, VERDICT_STEADY, w->instances ? R_Serving : R_Stopped, arena_printf(k->a, "version %lld", (long long)r->version));
+	if (w->held)
+		settle(k->p, VERDICT_STEADY, R_Held, w->hold_message);
 	if (!same_id(w->active.id, r->id))
 		plan_add(k->p, k->a, STEP_ACTIVATE, w->subject, r->version)->id = r->id;
 	add_route(k, r);
-	if (!same_id(w->routed.id, r->id))
-		plan_add(k->p, k->a, STEP_ACKNOWLEDGE, w->subject, r->version)->id = r->id;
+	add_acknowledge(k);
 	if (k->p->nsteps == 0) /* only what has been acknowledged may cost the old release its instances */
 		add_leftovers(k);
 }
@@ -309,6 +261,8 @@ static void plan_heal(struct planning *k, enum readiness r, const struct instanc
 	add_starts(k, &w->wanted);
 	if (route_names(k, &w->wanted)[0])
 		add_route(k, &w->wanted);
+	if (w->rolling_back)
+		add_acknowledge(k);
 }
 
 /* Started while it is being pushed: nothing becomes active whose image the registry does not have. */
@@ -316,6 +270,8 @@ static void plan_push_wait(struct planning *k)
 {
 	settle(k->p, VERDICT_STEADY, R_Building, arena_printf(k->a, "version %lld runs; its image is being pushed", (long long)k->w->wanted.version));
 	keep_serving(k);
+	if (!k->w->routed.id)
+		add_route(k, NULL);
 }
 
 static void plan_wanted(struct planning *k)
@@ -334,6 +290,12 @@ static void plan_wanted(struct planning *k)
 	}
 	if (w->failed)
 		(void)plan_add(k->p, k->a, STEP_FORGIVE, w->subject, 0);
+	if (w->wanted.archived) {
+		keep_serving(k);
+		settle(k->p, VERDICT_ACT, R_Starting, "");
+		add_apart(k, STEP_RESTORE_IMAGE, &w->wanted, w->wanted.version);
+		return;
+	}
 	enum readiness r = readiness_of(k, &w->wanted, &failed);
 	bool serves = same_id(w->routed.id, w->wanted.id);
 	if (r == READY && w->wanted.unpublished)
@@ -352,9 +314,12 @@ static void plan_bound(struct planning *k)
 {
 	const struct target_world *w = k->w;
 	bool none = w->wanted.version == 0;
-	if (!w->exists || strcmp(w->mode, w->binding) != 0 || (!none && w->want_version != w->wanted.version)) {
-		settle(k->p, VERDICT_ACT, R_Pending, "");
+	if (w->lifts)
+		(void)plan_add(k->p, k->a, STEP_LIFT_HOLD, w->subject, w->wanted.version);
+	if (!w->exists || strcmp(w->mode, w->binding) != 0 || (!none && w->want_version != w->wanted.version))
 		(void)plan_add(k->p, k->a, STEP_WANT, w->subject, w->wanted.version);
+	if (k->p->nsteps > 0) {
+		settle(k->p, VERDICT_ACT, R_Pending, "");
 	} else if (w->unresolved != R_None) {
 		bool passes = w->unresolved == R_Building; /* the build's end wakes this key */
 		settle(k->p, passes ? VERDICT_STEADY : VERDICT_BLOCKED, w->unresolved, w->unresolved_message);

@@ -61,7 +61,7 @@ static enum err_class record_in_tx(struct pass *p, const struct target_world *w,
 				   struct err *e)
 {
 	struct function_row f;
-	enum err_class c = function_load(p->store, p->key.project, p->key.name, p->arena, &f, e);
+	enum err_class c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, &f, e);
 	struct target_row t = {.found = false};
 	if (!c && f.found)
 		c = target_load(p->store, f.id, p->key.environment, p->arena, &t, e);

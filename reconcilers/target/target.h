@@ -1,7 +1,8 @@
-/* A target: one function in one environment. What it wants to run (binding), the release that is, its instances and its route. Pure types.
+/* A target: one function in one environment. What it wants to run (binding, or a rollback's hold), the release that is, its instances and its route. Pure types.
  *
  * Order of a switch: release minted -> instances started -> all ready -> active committed -> route switched -> routed acknowledged -> the old
- * release stays warm -> drained and stopped. Until the new release is routed, the routed one is kept as it is. */
+ * release stays warm -> drained and stopped. Until the new release is routed, the routed one is kept as it is. Each release whose instances are
+ * ready is reached at hosts of its own, beside the target's. */
 #ifndef FN_RECONCILERS_TARGET_H
 #define FN_RECONCILERS_TARGET_H
 
@@ -9,7 +10,6 @@
 #include "reconcilers/reconciler.h"
 
 enum {
-	WARM_MS = 10 * 60 * 1000,   /* how long the previous release stays ready to take over */
 	DRAIN_MS = 30 * 1000,       /* how long open requests may take to end */
 	LOOP_RESTARTS = 3,          /* from so many on it is a crash loop */
 	START_GRACE_MS = 15 * 1000  /* beyond the health deadline: layers, network, container */
@@ -25,6 +25,9 @@ struct target_release {
 	const json_t *tuple;
 	int64_t timeout_ms;        /* of the tuple */
 	bool unpublished;          /* its image is not in the registry yet: it may start, not be made active */
+	bool archived;             /* its image is not in the registry any more */
+	int64_t warm_until_ms;     /* of a warm one: wall clock */
+	const char *release_host, *version_host; /* its own, where id is known */
 };
 
 struct target_world {
@@ -42,11 +45,18 @@ struct target_world {
 	const char *const *hosts;  /* NULL-terminated */
 	struct target_seen seen_now; /* the generations this world is made of */
 	const char *pin;           /* the pin that binds it, or NULL */
+	bool held;                 /* wanted is what a rollback holds, whatever the binding says */
+	const char *hold_message;
+	bool lifts;                /* there is a hold, and what is declared now ends it */
+	bool rolling_back;         /* the rollback that holds is not finished */
+	int64_t warm_limit;        /* how many previous releases stay warm */
 	/* observed */
 	bool exists;               /* the row */
 	const char *mode;
 	int64_t want_version;
-	struct target_release active, routed, previous;
+	struct target_release active, routed;
+	const struct target_release *warm; /* the latest first */
+	size_t nwarm;
 	const char *failed;        /* release id that did not become healthy, or NULL */
 	enum reason failed_reason; /* as recorded with it */
 	const char *failed_message;

@@ -1,5 +1,6 @@
 #include "reconcilers/target/tuple.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,14 +19,46 @@ static json_t *merged_env(const struct function_spec *f, const struct environmen
 	return env;
 }
 
-json_t *tuple_make(const char *image_digest, const struct function_spec *f, const struct environment_spec *const *chain, size_t n)
+json_t *tuple_config(const struct function_spec *f, const struct environment_spec *const *chain, size_t n)
 {
 	const struct health_spec *h = &f->health;
 	json_t *health = json_pack("{s:s?, s:I, s:I, s:I, s:I}", "path", h->path, "interval_ms", (json_int_t)h->interval_ms, "timeout_ms",
 				   (json_int_t)h->timeout_ms, "deadline_ms", (json_int_t)h->deadline_ms, "failures", (json_int_t)h->failures);
-	return json_pack("{s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "image", image_digest, "env", merged_env(f, chain, n), "port",
-			 (json_int_t)f->port, "memory_bytes", (json_int_t)f->memory_bytes, "cpu_millis", (json_int_t)f->cpu_millis, "pids",
-			 (json_int_t)f->pids, "timeout_ms", (json_int_t)f->timeout_ms, "health", health);
+	return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "env", merged_env(f, chain, n), "port", (json_int_t)f->port, "memory_bytes",
+			 (json_int_t)f->memory_bytes, "cpu_millis", (json_int_t)f->cpu_millis, "pids", (json_int_t)f->pids, "timeout_ms",
+			 (json_int_t)f->timeout_ms, "health", health);
+}
+
+json_t *tuple_make(const char *image_digest, const struct function_spec *f, const struct environment_spec *const *chain, size_t n)
+{
+	json_t *tuple = tuple_config(f, chain, n);
+	(void)json_object_set_new(tuple, "image", json_string(image_digest)); /* fails only out of memory */
+	return tuple;
+}
+
+static void carry(json_t *to, const json_t *base, const json_t *now)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)now, key, value) {
+		json_t *before = json_object_get(base, key), *mine = json_object_get(to, key);
+		if (before && json_equal(before, value))
+			continue;
+		if (json_is_object(value) && json_is_object(before) && json_is_object(mine))
+			carry(mine, before, value);
+		else
+			(void)json_object_set_new(to, key, json_deep_copy(value)); /* fails only out of memory */
+	}
+	json_object_foreach((json_t *)(uintptr_t)base, key, value)
+		if (!json_object_get(now, key))
+			(void)json_object_del(to, key); /* absent is fine */
+}
+
+json_t *tuple_rebase(const json_t *tuple, const json_t *base, const json_t *now)
+{
+	json_t *out = json_deep_copy(tuple);
+	carry(out, base, now);
+	return out;
 }
 
 int64_t tuple_timeout_ms(const json_t *tuple) { return json_int_or(tuple, "timeout_ms", 30000); }

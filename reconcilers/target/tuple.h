@@ -8,6 +8,13 @@
 /* New reference. chain: the environment and its ancestors, nearest first; a nearer value wins, the function's own wins over all. */
 json_t *tuple_make(const char *image_digest, const struct function_spec *f, const struct environment_spec *const *chain, size_t n);
 
+/* The same without the image: what is declared, whatever the version. New reference. */
+json_t *tuple_config(const struct function_spec *f, const struct environment_spec *const *chain, size_t n);
+
+/* A tuple with what changed in the declared configuration from base to now (both by tuple_config) carried onto it: members that differ are
+ * taken over, those that went go, all others and the image stay. New reference. */
+json_t *tuple_rebase(const json_t *tuple, const json_t *base, const json_t *now);
+
 int64_t tuple_timeout_ms(const json_t *tuple);
 int64_t tuple_health_deadline_ms(const json_t *tuple);
 

@@ -11,8 +11,8 @@ WITH f AS (
 	SELECT i, version, json_build_object(
 		'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
 		'digest', image_digest, 'image', image_tag, 'size', layer_size, 'sourceDigest', source_digest, 'sourceSize', source_size,
-		'runtime', runtime, 'base', base, 'archive', s3_key, 'source', source_kind, 'createdBy', created_by,
-		'createdAt', rfc3339(created_at), 'builtAt', rfc3339(built_at), 'deployedAt', rfc3339(deployed_at),
+		'runtime', runtime, 'base', base, 'archive', s3_key, 'source', source_kind, 'note', note, 'createdBy', created_by,
+		'createdAt', rfc3339(created_at), 'builtAt', rfc3339(built_at), 'deployedAt', rfc3339(deployed_at), 'archivedAt', rfc3339(archived_at),
 		'activeIn', (
 			SELECT coalesce(json_agg(t.environment ORDER BY t.environment), '[]') FROM targets t
 			JOIN releases r ON r.id = t.routed_release WHERE t.function_id = page.function_id AND r.deployment_id = page.id)) AS item

@@ -4,7 +4,7 @@ FROM (
 		'function', t.name, 'functionId', t.function_id, 'project', t.project, 'environment', t.environment, 'mode', t.mode,
 		'wantedVersion', t.want_version, 'version', d.version, 'release', r.n, 'releaseId', r.id, 'digest', d.image_digest,
 		'serving', r.id IS NOT NULL, 'switching', t.active_release IS DISTINCT FROM t.routed_release,
-		'status', t.status, 'message', t.message, 'held', t.held_by IS NOT NULL, 'heldBy', t.held_by,
+		'status', t.status, 'message', t.message, 'held', k.id IS NOT NULL, 'heldBy', k.actor, 'holdNote', k.note, 'floor', t.floor, 'rollback', k.id,
 		'failedReleaseId', t.failed_release, 'failedReason', nullif(t.failed_reason, ''), 'failedMessage', nullif(t.failed_message, ''),
 		'routedAt', rfc3339(t.routed_at), 'updatedAt', rfc3339(t.updated_at),
 		'instances', (
@@ -16,5 +16,6 @@ FROM (
 	FROM targets t
 	LEFT JOIN releases r ON r.id = t.routed_release
 	LEFT JOIN function_deployments d ON d.id = r.deployment_id
+	LEFT JOIN rollbacks k ON k.id = t.hold
 	WHERE ($1::text IS NULL OR t.project = $1) AND ($2::text IS NULL OR t.name = $2 OR t.function_id::text = $2)
 		AND ($3::text IS NULL OR t.environment = $3)) AS x

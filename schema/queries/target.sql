@@ -1,3 +1,5 @@
-SELECT function_id, mode, status, message, held_by, failed_reason, failed_message, want_version, floor, seen_generation,
-	active_release, routed_release, previous_release, failed_release, wall_ms(routed_at), seen_environment, seen_pin
-FROM targets WHERE function_id = $1::uuid AND environment = $2
+SELECT t.function_id, t.mode, t.status, t.message, k.actor, t.failed_reason, t.failed_message, t.want_version, t.floor, t.seen_generation,
+	t.active_release, t.routed_release, t.previous_release, t.failed_release, wall_ms(t.routed_at), t.seen_environment, t.seen_pin,
+	k.id, k.held_release, k.note, k.pin, k.base, k.state = 'pending'
+FROM targets t LEFT JOIN rollbacks k ON k.id = t.hold
+WHERE t.function_id = $1::uuid AND t.environment = $2

@@ -14,7 +14,7 @@ declare -A MAY=(
 	[reconcilers/providers]='net/ archive/'
 	[reconcilers]='schema/ manifests/ reconcilers/providers/'
 	[controller/engine]='schema/ reconcilers/reconciler.h'
-	[controller/api]='engine/ schema/ manifests/ net/ reconcilers/providers/artifacts.h reconcilers/providers/node.h'
+	[controller/api]='engine/ schema/ manifests/ net/ reconcilers/providers/artifacts.h reconcilers/providers/node.h reconcilers/function/deploy.h reconcilers/target/rollback.h reconcilers/retention/report.h'
 	[controller/node]='archive/'
 	[controller/cli]='net/ manifests/ archive/'
 )

@@ -1,0 +1,17 @@
+-- One, with what its target says now. No row when there is none.
+WITH page AS (
+	SELECT k.* FROM rollbacks k JOIN functions f ON f.id = k.function_id
+	WHERE f.project = $1 AND (f.name = $2 OR f.id::text = $2) AND f.deleted_at IS NULL AND k.id::text = $3
+)
+SELECT json_build_object(
+		'id', id, 'environment', environment, 'actor', actor, 'note', note, 'fromVersion', from_version,
+		'fromRelease', (SELECT n FROM releases WHERE releases.id = page.from_release), 'toVersion', to_version,
+		'toRelease', (SELECT n FROM releases WHERE releases.id = page.to_release), 'image', image, 'state', state, 'reason', reason,
+		'message', message, 'floor', floor, 'createdAt', rfc3339(created_at), 'finishedAt', rfc3339(finished_at),
+		'milliseconds', floor(extract(epoch FROM finished_at - created_at) * 1000)::bigint,
+		'holds', (SELECT count(*) > 0 FROM targets t WHERE t.hold = page.id), 'liftedAt', rfc3339(lifted_at), 'liftedBy', lifted_by,
+		'target', (
+			SELECT json_build_object('status', t.status, 'message', t.message, 'version', d.version, 'release', r.n) FROM targets t
+			LEFT JOIN releases r ON r.id = t.routed_release LEFT JOIN function_deployments d ON d.id = r.deployment_id
+			WHERE t.function_id = page.function_id AND t.environment = page.environment))
+FROM page
