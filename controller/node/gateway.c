@@ -438,6 +438,26 @@ json_t *gateway_routes(struct gateway *g, const char *key)
 	return list;
 }
 
+void gateway_each_member(struct gateway *g, gateway_member_fn *fn, void *ctx)
+{
+	const char *key;
+	json_t *route, *name;
+	size_t k;
+	json_object_foreach(g->routes, key, route) {
+		const json_t *served;
+		for (size_t i = 0; (served = gateway_served_at(route, i)) != NULL; i++) {
+			const json_t *addresses = json_object_get(served, "addresses");
+			if (json_array_size(json_object_get(served, "hosts")) == 0)
+				continue; /* nothing leads there */
+			json_array_foreach(json_object_get(served, "instances"), k, name) {
+				const char *text = json_string_value(name), *address = json_string_value(json_array_get(addresses, k));
+				if (text && address)
+					fn(ctx, text, address);
+			}
+		}
+	}
+}
+
 /* NULL when HAProxy does not answer. key NULL: the whole table. */
 static json_t *read_table(struct gateway *g, const char *table, const char *key)
 {

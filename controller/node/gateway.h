@@ -23,16 +23,24 @@ enum err_class gateway_open(struct loop *l, const struct conf *c, gateway_change
 void gateway_free(struct gateway *g); /* forgets; HAProxy goes on */
 bool gateway_up(const struct gateway *g, pid_t *ret_pid /* or NULL */);
 
-/* One key's route, whole. No hosts: removed. Addresses are "ip:port". */
-struct gateway_route {
-	const char *key;       /* "target/default/hello/dev" */
-	int64_t epoch;
+/* A release and the hosts it is reached at. Addresses are "ip:port". */
+struct gateway_served {
 	const char *release;
 	const char *const *hosts;     /* full names, "hello.dev.fn.localhost"; also answers as *.fn.internal */
 	const char *const *names;     /* instance names, kept for list */
 	const char *const *addresses; /* same order as names */
 	size_t nhosts, ninstances;
 	int64_t timeout_ms;
+};
+
+/* One key's route, whole: its own hosts, and those of releases beside it ("hello--r2.dev…"). No hosts and nothing beside: removed.
+ * Without hosts of its own main's release may be "". */
+struct gateway_route {
+	const char *key; /* "target/default/hello/dev" */
+	int64_t epoch;
+	struct gateway_served main;
+	const struct gateway_served *beside;
+	size_t nbeside;
 };
 
 /* Applies all in one atomic map commit, durably, or none. Blocks for some milliseconds at most (deadline 2 s on the
@@ -45,6 +53,10 @@ enum err_class gateway_repair(struct gateway *g, bool *ret_mended, struct err *e
 
 /* New reference: the routes as `list` shows them (node-protocol.md), of one key or all (NULL). */
 json_t *gateway_routes(struct gateway *g, const char *key);
+
+/* Calls fn for each instance that a route leads to, those beside a key's own included. */
+typedef void gateway_member_fn(void *ctx, const char *name, const char *address);
+void gateway_each_member(struct gateway *g, gateway_member_fn *fn, void *ctx);
 
 /* Open requests on an address now (stick table conn_cur); -1 when HAProxy does not answer. */
 int64_t gateway_open_requests(struct gateway *g, const char *address);

@@ -88,35 +88,37 @@ size_t map_diff(const struct map *from, const struct map *to, struct arena *a, s
 }
 
 /* 16 hex digits: names a list of addresses of a release. */
-static char *set_name(const json_t *route, struct arena *a)
+static char *set_name(const json_t *served, struct arena *a)
 {
 	struct digest_ctx d;
 	char hex[DIGEST_HEX];
-	const char *release = json_str_or(route, "release", "");
+	const char *release = json_str_or(served, "release", "");
 	digest_init(&d);
 	digest_update(&d, release, strlen(release) + 1);
 	size_t i;
 	json_t *address;
-	json_array_foreach(json_object_get(route, "addresses"), i, address)
+	json_array_foreach(json_object_get(served, "addresses"), i, address)
 		digest_update(&d, json_string_value(address), json_string_length(address) + 1);
 	struct digest sum = digest_final(&d);
 	return arena_strndup(a, digest_hex(&sum, hex), 16);
 }
 
-static enum err_class put_route(const struct conf *c, const json_t *route, struct map *hosts, struct map *addresses,
-				struct err *e)
+static enum err_class put_served(const struct conf *c, const json_t *served, struct map *hosts, struct map *addresses,
+				 struct err *e)
 {
-	const char *set = set_name(route, &hosts->arena);
-	const json_t *list = json_object_get(route, "addresses");
+	const char *set = set_name(served, &hosts->arena);
+	const json_t *list = json_object_get(served, "addresses"), *names = json_object_get(served, "hosts");
+	if (json_array_size(names) == 0)
+		return OK; /* only what is beside it serves */
 	size_t n = json_array_size(list);
 	/* With none at all the lookup of "#0" finds nothing, which is the right answer: no instance. */
-	const char *value = arena_printf(&hosts->arena, "%s|%s|%zu|%lld", json_str_or(route, "release", ""), set, n ? n : 1,
-					 (long long)json_int_or(route, "timeout_ms", 0));
+	const char *value = arena_printf(&hosts->arena, "%s|%s|%zu|%lld", json_str_or(served, "release", ""), set, n ? n : 1,
+					 (long long)json_int_or(served, "timeout_ms", 0));
 	size_t i;
 	json_t *v;
 	json_array_foreach(list, i, v)
 		map_put(addresses, arena_printf(&addresses->arena, "%s#%zu", set, i), json_string_value(v));
-	json_array_foreach(json_object_get(route, "hosts"), i, v) {
+	json_array_foreach(names, i, v) {
 		char label[GATEWAY_HOST_MAX];
 		enum err_class class = gateway_host_label(c, json_string_value(v), label, e);
 		if (class)
@@ -124,6 +126,16 @@ static enum err_class put_route(const struct conf *c, const json_t *route, struc
 		map_put(hosts, label, value);
 	}
 	return OK;
+}
+
+static enum err_class put_route(const struct conf *c, const json_t *route, struct map *hosts, struct map *addresses,
+				struct err *e)
+{
+	enum err_class class = OK;
+	const json_t *served;
+	for (size_t i = 0; !class && (served = gateway_served_at(route, i)) != NULL; i++)
+		class = put_served(c, served, hosts, addresses, e);
+	return class;
 }
 
 /* Two routes with the same release and addresses share their set, and a host may be named below both domains. */

@@ -46,25 +46,39 @@ bool gateway_address_valid(const char *s)
 	return inet_pton(AF_INET, ip, &in) == 1 && port > 0 && port <= 65535;
 }
 
-static enum err_class check_route(const struct conf *c, const struct gateway_route *r, struct err *e)
+/* own: of the key itself, which may serve nothing yet. */
+static enum err_class check_served(const struct conf *c, const struct gateway_served *s, bool own, struct err *e)
 {
-	if (!only(r->release, TOKEN_MAX, token_bytes))
-		return err_set(e, INVALID, R_InvalidValue, "\"%.80s\" is not a release", r->release);
-	if (r->timeout_ms < 1 || r->timeout_ms > GATEWAY_TIMEOUT_MAX_MS)
+	bool nothing = own && s->nhosts == 0;
+	if (!only(s->release, TOKEN_MAX, token_bytes) && !(nothing && !*s->release))
+		return err_set(e, INVALID, R_InvalidValue, "\"%.80s\" is not a release", s->release);
+	if (!nothing && (s->timeout_ms < 1 || s->timeout_ms > GATEWAY_TIMEOUT_MAX_MS))
 		return err_set(e, INVALID, R_InvalidValue, "timeout_ms must be from 1 to %d, not %lld", GATEWAY_TIMEOUT_MAX_MS,
-			       (long long)r->timeout_ms);
-	if (r->ninstances > GATEWAY_INSTANCES_MAX)
+			       (long long)s->timeout_ms);
+	if (s->ninstances > GATEWAY_INSTANCES_MAX)
 		return err_set(e, INVALID, R_TooLarge, "more than %d instances", GATEWAY_INSTANCES_MAX);
-	for (size_t i = 0; i < r->ninstances; i++)
-		if (!gateway_address_valid(r->addresses[i]))
-			return err_set(e, INVALID, R_InvalidValue, "\"%.80s\" is not an address", r->addresses[i]);
+	if (!own && s->nhosts == 0)
+		return err_set(e, INVALID, R_InvalidValue, "release %s is beside others without a host of its own", s->release);
+	for (size_t i = 0; i < s->ninstances; i++)
+		if (!gateway_address_valid(s->addresses[i]))
+			return err_set(e, INVALID, R_InvalidValue, "\"%.80s\" is not an address", s->addresses[i]);
 	char label[GATEWAY_HOST_MAX];
-	for (size_t i = 0; i < r->nhosts; i++) {
-		enum err_class class = gateway_host_label(c, r->hosts[i], label, e);
+	for (size_t i = 0; i < s->nhosts; i++) {
+		enum err_class class = gateway_host_label(c, s->hosts[i], label, e);
 		if (class)
 			return class;
 	}
 	return OK;
+}
+
+static enum err_class check_route(const struct conf *c, const struct gateway_route *r, struct err *e)
+{
+	if (r->nbeside > GATEWAY_BESIDE_MAX)
+		return err_set(e, INVALID, R_TooLarge, "more than %d releases beside the key's own", GATEWAY_BESIDE_MAX);
+	enum err_class class = check_served(c, &r->main, true, e);
+	for (size_t i = 0; !class && i < r->nbeside; i++)
+		class = check_served(c, &r->beside[i], false, e);
+	return class;
 }
 
 static json_t *strings(const char *const *s, size_t n)
@@ -75,11 +89,28 @@ static json_t *strings(const char *const *s, size_t n)
 	return list;
 }
 
+static json_t *served_json(const struct gateway_served *s)
+{
+	return json_pack("{s:s, s:o, s:o, s:o, s:I}", "release", s->release, "hosts", strings(s->hosts, s->nhosts), "instances",
+			 strings(s->names, s->ninstances), "addresses", strings(s->addresses, s->ninstances), "timeout_ms",
+			 (json_int_t)s->timeout_ms);
+}
+
 static json_t *route_json(const struct gateway_route *r)
 {
-	return json_pack("{s:s, s:I, s:s, s:o, s:o, s:o, s:I}", "key", r->key, "epoch", (json_int_t)r->epoch, "release", r->release,
-			 "hosts", strings(r->hosts, r->nhosts), "instances", strings(r->names, r->ninstances), "addresses",
-			 strings(r->addresses, r->ninstances), "timeout_ms", (json_int_t)r->timeout_ms);
+	AUTO_JSON json_t *beside = json_array(), *route = served_json(&r->main);
+	for (size_t i = 0; i < r->nbeside; i++)
+		if (json_array_append_new(beside, served_json(&r->beside[i])) != 0)
+			return NULL;
+	if (json_object_set_new(route, "key", json_string(r->key)) != 0 ||
+	    json_object_set_new(route, "epoch", json_integer(r->epoch)) != 0 || json_object_set(route, "beside", beside) != 0)
+		return NULL;
+	return json_incref(route);
+}
+
+const json_t *gateway_served_at(const json_t *route, size_t i)
+{
+	return i == 0 ? route : json_array_get(json_object_get(route, "beside"), i - 1);
 }
 
 enum err_class gateway_routes_with(const struct conf *c, const json_t *routes, const struct gateway_route *changes, size_t n,
@@ -88,7 +119,7 @@ enum err_class gateway_routes_with(const struct conf *c, const json_t *routes, c
 	AUTO_JSON json_t *next = routes ? json_copy((json_t *)(uintptr_t)routes) : json_object(); /* copying changes nothing */
 	for (size_t i = 0; i < n; i++) {
 		const struct gateway_route *r = &changes[i];
-		if (r->nhosts == 0) {
+		if (r->main.nhosts == 0 && r->nbeside == 0) {
 			(void)json_object_del(next, r->key); /* absent is fine */
 			continue;
 		}

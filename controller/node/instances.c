@@ -136,18 +136,24 @@ const char *instances_address(const struct instances *s, const char *name, struc
 /* Slots. One that a route points to stays taken when its instance goes: another instance under that address would be given the
  * route's requests. */
 
+struct sought {
+	const char *ip;
+	bool found;
+};
+
+static void compare_member(void *ctx, const char *name, const char *address)
+{
+	struct sought *s = ctx;
+	size_t n = strlen(s->ip);
+	(void)name;
+	s->found = s->found || (strncmp(address, s->ip, n) == 0 && address[n] == ':');
+}
+
 static bool routed(struct instances *s, const char *ip)
 {
-	AUTO_JSON json_t *routes = gateway_routes(s->d.gateway, NULL);
-	size_t i, k, n = strlen(ip);
-	json_t *route, *address;
-	json_array_foreach(routes, i, route)
-		json_array_foreach(json_object_get(route, "addresses"), k, address) {
-			const char *text = json_string_value(address);
-			if (text && strncmp(text, ip, n) == 0 && text[n] == ':')
-				return true;
-		}
-	return false;
+	struct sought sought = {ip, false};
+	gateway_each_member(s->d.gateway, compare_member, &sought);
+	return sought.found;
 }
 
 static void hold(struct instances *s, const char *name, int slot)
@@ -198,29 +204,23 @@ static int slot_of_address(const struct instances *s, const char *address)
 	return (int)(c * 256 + d);
 }
 
-/* At start: addresses in routes whose instances are not here (the machine was restarted) are kept for them. */
-static void hold_routed(struct instances *s)
+static void hold_member(void *ctx, const char *name, const char *address)
 {
-	AUTO_JSON json_t *routes = gateway_routes(s->d.gateway, NULL);
-	size_t i, k;
-	json_t *route, *name;
-	json_array_foreach(routes, i, route) {
-		const json_t *addresses = json_object_get(route, "addresses");
-		json_array_foreach(json_object_get(route, "instances"), k, name) {
-			const char *text = json_string_value(name), *address = json_string_value(json_array_get(addresses, k));
-			int slot = address ? slot_of_address(s, address) : 0;
-			bool known = !text || slot < 1 || instances_find(s, text);
-			for (const struct held *h = s->held; h && !known; h = h->next)
-				known = h->slot == slot;
-			for (const struct instance *in = s->all; in && !known; in = in->next)
-				known = in->slot == slot;
-			if (known)
-				continue;
-			network_hold_slot(s->d.network, slot);
-			hold(s, text, slot);
-		}
-	}
+	struct instances *s = ctx;
+	int slot = slot_of_address(s, address);
+	bool known = slot < 1 || instances_find(s, name);
+	for (const struct held *h = s->held; h && !known; h = h->next)
+		known = h->slot == slot;
+	for (const struct instance *in = s->all; in && !known; in = in->next)
+		known = in->slot == slot;
+	if (known)
+		return;
+	network_hold_slot(s->d.network, slot);
+	hold(s, name, slot);
 }
+
+/* At start: addresses in routes whose instances are not here (the machine was restarted) are kept for them. */
+static void hold_routed(struct instances *s) { gateway_each_member(s->d.gateway, hold_member, s); }
 
 /* Adding and forgetting. */
 

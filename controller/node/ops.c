@@ -2,10 +2,11 @@
 
 #include "base/log.h"
 #include "node/fnode.h"
+#include "node/gateway_routes.h"
 #include "node/instance_spec.h"
 #include "node/logs.h"
 
-enum { MAX_SWITCHES = 20000, MAX_HOSTS = 256, MAX_ROUTE_INSTANCES = 256, MAX_NAMES = 10000, MAX_DRAIN_MS = 3600000,
+enum { MAX_SWITCHES = 20000, MAX_HOSTS = 256, MAX_ROUTE_INSTANCES = 256, MAX_BESIDE = GATEWAY_BESIDE_MAX, MAX_NAMES = 10000, MAX_DRAIN_MS = 3600000,
        MAX_ROUTE_TIMEOUT_MS = 86400000, MAX_RELEASE = 64 };
 
 static json_t *gateway_json(struct fnode *n)
@@ -107,7 +108,8 @@ static enum err_class op_list(struct fnode *n, const json_t *request, json_t *an
 
 /* Routes. */
 
-static enum err_class get_hosts(struct fnode *n, const json_t *j, struct arena *a, struct gateway_route *r, struct err *e)
+static enum err_class get_hosts(struct fnode *n, const json_t *j, struct arena *a, const char *key, struct gateway_served *s,
+				struct err *e)
 {
 	const json_t *hosts = json_object_get(j, "hosts");
 	size_t i;
@@ -118,14 +120,15 @@ static enum err_class get_hosts(struct fnode *n, const json_t *j, struct arena *
 	json_array_foreach(hosts, i, host) {
 		out[i] = json_string_value(host);
 		if (!out[i] || !node_host_valid(out[i], n->conf.domain))
-			return err_set(e, INVALID, R_InvalidName, "%s: host %zu is not a name below %s", r->key, i, n->conf.domain);
+			return err_set(e, INVALID, R_InvalidName, "%s: host %zu is not a name below %s", key, i, n->conf.domain);
 	}
-	r->hosts = out;
-	r->nhosts = json_array_size(hosts);
+	s->hosts = out;
+	s->nhosts = json_array_size(hosts);
 	return OK;
 }
 
-static enum err_class get_addresses(struct fnode *n, const json_t *j, struct arena *a, struct gateway_route *r, struct err *e)
+static enum err_class get_addresses(struct fnode *n, const json_t *j, struct arena *a, const char *key, struct gateway_served *s,
+				    struct err *e)
 {
 	const json_t *names = json_object_get(j, "instances");
 	size_t i;
@@ -133,17 +136,53 @@ static enum err_class get_addresses(struct fnode *n, const json_t *j, struct are
 	enum err_class c = check_names(names, "instances", MAX_ROUTE_INSTANCES, e);
 	if (c)
 		return c;
-	r->ninstances = json_array_size(names);
-	const char **texts = arena_array(a, r->ninstances + 1, sizeof *texts);
-	const char **addresses = arena_array(a, r->ninstances + 1, sizeof *addresses);
+	s->ninstances = json_array_size(names);
+	const char **texts = arena_array(a, s->ninstances + 1, sizeof *texts);
+	const char **addresses = arena_array(a, s->ninstances + 1, sizeof *addresses);
 	json_array_foreach(names, i, name) {
 		texts[i] = json_string_value(name);
 		addresses[i] = instances_address(n->instances, texts[i], a);
 		if (!addresses[i])
-			return err_set(e, CONFLICT, R_NotFound, "%s: instance %s is not here, or is being stopped", r->key, texts[i]);
+			return err_set(e, CONFLICT, R_NotFound, "%s: instance %s is not here, or is being stopped", key, texts[i]);
 	}
-	r->names = texts;
-	r->addresses = addresses;
+	s->names = texts;
+	s->addresses = addresses;
+	return OK;
+}
+
+/* A release with its hosts: the switch itself, or an entry beside it. */
+static enum err_class get_served(struct fnode *n, const json_t *j, struct arena *a, const char *key, struct gateway_served *s,
+				 struct err *e)
+{
+	*s = (struct gateway_served){.release = json_str_or(j, "release", ""), .timeout_ms = json_int_or(j, "timeout_ms", 0)};
+	enum err_class c = get_hosts(n, j, a, key, s, e);
+	if (!c)
+		c = get_addresses(n, j, a, key, s, e);
+	if (c || (s->nhosts == 0 && !*s->release))
+		return c;
+	if (!node_token_valid(s->release, MAX_RELEASE))
+		return err_set(e, INVALID, R_BadRequest, "%s: \"release\" is not a name", key);
+	if (s->nhosts > 0 && (s->timeout_ms < 1 || s->timeout_ms > MAX_ROUTE_TIMEOUT_MS))
+		return err_set(e, INVALID, R_BadRequest, "%s: \"timeout_ms\" must be from 1 to %d", key, MAX_ROUTE_TIMEOUT_MS);
+	return OK;
+}
+
+static enum err_class get_beside(struct fnode *n, const json_t *j, struct arena *a, struct gateway_route *r, struct err *e)
+{
+	const json_t *list = json_object_get(j, "beside");
+	size_t count = json_array_size(list);
+	if (list && (!json_is_array(list) || count > MAX_BESIDE))
+		return err_set(e, INVALID, R_BadRequest, "%s: \"beside\" must be an array of at most %d releases", r->key, MAX_BESIDE);
+	struct gateway_served *all = arena_array(a, count, sizeof *all);
+	for (size_t i = 0; i < count; i++) {
+		enum err_class c = get_served(n, json_array_get(list, i), a, r->key, &all[i], e);
+		if (!c && all[i].nhosts == 0)
+			c = err_set(e, INVALID, R_BadRequest, "%s: what is beside it needs \"hosts\"", r->key);
+		if (c)
+			return c;
+	}
+	r->beside = all;
+	r->nbeside = count;
 	return OK;
 }
 
@@ -153,18 +192,9 @@ static enum err_class get_route(struct fnode *n, const json_t *j, struct arena *
 	enum err_class c = get_claim(j, claim, e);
 	if (c)
 		return c;
-	*r = (struct gateway_route){.key = claim->key, .epoch = claim->epoch, .release = json_str_or(j, "release", ""),
-				    .timeout_ms = json_int_or(j, "timeout_ms", 0)};
-	c = get_hosts(n, j, a, r, e);
-	if (!c)
-		c = get_addresses(n, j, a, r, e);
-	if (c || r->nhosts == 0)
-		return c;
-	if (!node_token_valid(r->release, MAX_RELEASE))
-		return err_set(e, INVALID, R_BadRequest, "%s: \"release\" is not a name", r->key);
-	if (r->timeout_ms < 1 || r->timeout_ms > MAX_ROUTE_TIMEOUT_MS)
-		return err_set(e, INVALID, R_BadRequest, "%s: \"timeout_ms\" must be from 1 to %d", r->key, MAX_ROUTE_TIMEOUT_MS);
-	return OK;
+	*r = (struct gateway_route){.key = claim->key, .epoch = claim->epoch};
+	c = get_served(n, j, a, r->key, &r->main, e);
+	return c ? c : get_beside(n, j, a, r, e);
 }
 
 static enum err_class op_routes(struct fnode *n, const json_t *request, json_t *answer, struct err *e)

@@ -198,7 +198,7 @@ static void a_stopped_instance_finishes_its_requests_and_hears_sigterm(void **st
 	int fd = env_connect("127.0.0.1", GATEWAY_PORT, 5000);
 	static const char request[] = "GET /slow HTTP/1.1\r\nHost: " HOST "\r\nConnection: close\r\n\r\n";
 	assert_int_equal(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), sizeof request - 1);
-	(void)poll(NULL, 0, 100); /* the request is on its way: nobody tells when it has arrived */
+	case_wait_open(c, "10.213.0.1:8080", 1);
 	struct err e = ERR_INIT;
 	const char *name = ONE;
 	must(node_stop(c->node, &case_fence, &name, 1, 10000, &e), e);
@@ -325,6 +325,56 @@ static void an_address_that_a_route_leads_to_is_kept(void **state)
 	assert_string_equal(case_wait(c, ONE, INST_READY)->address, "10.213.0.1:8080");
 }
 
+/* An instance that is only beside its key's own is held, listed and served as those of the key itself. */
+static void an_instance_beside_a_keys_own_is_served_and_its_address_kept(void **state)
+{
+	struct node_case *c = *state;
+	struct err e = ERR_INIT;
+	AUTO_BUF struct buf body = BUF_INIT(65536);
+	struct instance_spec one = case_spec(c, ONE, (const char *const[]){"GREETING=one", NULL}), two = case_spec(c, TWO, NULL);
+	case_ensure(c, &one);
+	(void)case_wait(c, ONE, INST_READY);
+	case_route_beside(c, ONE);
+	assert_int_equal(case_get(NULL, "/", &body), 200); /* HOST is beside */
+	assert_string_equal(buf_str(&body), "hello one\n");
+	struct node_view v;
+	arena_release(&c->arena);
+	must(node_list(c->node, KEY, &c->arena, &v, &e), e);
+	assert_int_equal(v.nroutes, 1);
+	assert_true(v.routes[0].loaded);
+	assert_string_equal(v.routes[0].release, "");
+	assert_null(v.routes[0].hosts[0]);
+	assert_int_equal(v.routes[0].nbeside, 1);
+	const struct route_beside *b = v.routes[0].beside;
+	assert_string_equal(b->release, "7f0c5a9e");
+	assert_string_equal(b->hosts[0], HOST);
+	assert_null(b->hosts[1]);
+	assert_string_equal(b->instances[0], ONE);
+	assert_null(b->instances[1]);
+	assert_int_equal(b->timeout_ms, 5000);
+	assert_int_equal(case_get("10.213.0.1", "/exit", &body), 0);
+	assert_string_equal(case_restarted(c, ONE, 1)->address, "10.213.0.1:8080");
+	assert_int_equal(case_get(NULL, "/", &body), 200);
+
+	case_stop(c, ONE, 0); /* stopped although it is routed: its address stays its own */
+	case_ensure(c, &two);
+	assert_string_equal(case_wait(c, TWO, INST_READY)->address, "10.213.0.2:8080");
+	case_signal(c, SIGTERM);
+	case_teardown(c);
+	case_start(c); /* after a restart of the machine, too */
+	case_ensure(c, &two);
+	assert_string_not_equal(case_wait(c, TWO, INST_READY)->address, "10.213.0.1:8080");
+	case_ensure(c, &one);
+	assert_string_equal(case_wait(c, ONE, INST_READY)->address, "10.213.0.1:8080");
+	/* Without a route that leads there it is nobody's any more. */
+	case_route(c, (const char *const[]){TWO, NULL});
+	assert_int_equal(case_get(NULL, "/", &body), 200);
+	assert_string_equal(buf_str(&body), "hello \n");
+	case_stop(c, ONE, 0);
+	case_ensure(c, &one);
+	assert_string_not_equal(case_wait(c, ONE, INST_READY)->address, "10.213.0.1:8080");
+}
+
 static void two_nodes_of_one_installation_do_not_run(void **state)
 {
 	struct node_case *c = *state;
@@ -352,6 +402,7 @@ int main(void)
 		CASE(without_conmon_an_instance_is_restarted),
 		CASE(teardown_leaves_nothing),
 		CASE(an_address_that_a_route_leads_to_is_kept),
+		CASE(an_instance_beside_a_keys_own_is_served_and_its_address_kept),
 		CASE(two_nodes_of_one_installation_do_not_run),
 	};
 	return cmocka_run_group_tests(tests, compile, remove_program);

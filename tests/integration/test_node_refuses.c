@@ -1,8 +1,6 @@
 /* What fn-node does not do: stale commands, bad requests, images that are not what they say, programs that reach out. */
 #include "node_case.h"
 
-#include <sys/un.h>
-
 #define ONE "1a2b3c4d5e6f-0"
 #define TWO "1a2b3c4d5e6f-1"
 
@@ -101,6 +99,52 @@ static void routes_name_known_instances_and_our_hosts(void **state)
 	s.route.hosts = ours;
 	s.route.timeout_ms = 0;
 	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "BadRequest");
+	s.route.timeout_ms = 1000;
+
+	static const char *const own[] = {"hello--r2.dev.fn.localhost", NULL}, *const two[] = {TWO, NULL};
+	struct route_beside b = {.release = "r2", .hosts = own, .instances = two, .timeout_ms = 1000};
+	s.route.beside = &b;
+	s.route.nbeside = 1;
+	assert_refused(node_route(c->node, &s, 1, &e), CONFLICT, &e, "NotFound");
+	b.instances = one;
+	b.hosts = foreign;
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "InvalidName");
+	b.hosts = case_no_command;
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "BadRequest");
+	b.hosts = own;
+	b.timeout_ms = 0;
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "BadRequest");
+	b.timeout_ms = 1000;
+	b.release = "";
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "BadRequest");
+	b.release = "r2";
+	b.hosts = ours; /* the key's own */
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "DuplicateKey");
+	struct route_beside many[65];
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = b;
+	s.route.beside = many;
+	s.route.nbeside = ARRAY_LEN(many);
+	assert_refused(node_route(c->node, &s, 1, &e), INVALID, &e, "BadRequest");
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct node_view v;
+	must(node_list(c->node, NULL, &a, &v, &e), e);
+	assert_int_equal(v.nroutes, 0);
+
+	/* One that is being stopped gets no new requests. */
+	s.route.beside = &b;
+	s.route.nbeside = 1;
+	s.route.instances = case_no_command;
+	b.hosts = own;
+	(void)case_wait(c, ONE, INST_READY);
+	case_switch(c, &s.route);
+	int fd = env_connect("127.0.0.1", GATEWAY_PORT, 5000);
+	static const char slow[] = "GET /slow HTTP/1.1\r\nHost: hello--r2.dev.fn.localhost\r\nConnection: close\r\n\r\n";
+	assert_int_equal(send(fd, slow, sizeof slow - 1, MSG_NOSIGNAL), sizeof slow - 1);
+	case_wait_open(c, "10.213.0.1:8080", 1);
+	must(node_stop(c->node, &case_fence, one, 1, 10000, &e), e);
+	assert_refused(node_route(c->node, &s, 1, &e), CONFLICT, &e, "NotFound");
+	(void)close(fd);
 }
 
 /* Images. */
@@ -269,15 +313,6 @@ static void a_hostile_program_gets_nowhere(void **state)
 
 /* The socket. */
 
-static int connect_as(const struct node_case *c)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s/run/node.sock", c->env.home);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	return fd;
-}
-
 static bool closes(int fd)
 {
 	char byte;
@@ -304,7 +339,7 @@ static void bad_frames_and_strangers_lose_their_connection(void **state)
 	static const char *const bad[] = {"\xff\xff\xff\xff", "\0\0\0\x02[]", "\0\0\0\x03{x}", "\0\0\0\x0d{\"a\":1,\"a\":2}"};
 	static const size_t sizes[] = {4, 6, 7, 17};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		int fd = connect_as(c);
+		int fd = case_connect(c);
 		assert_int_equal(send(fd, bad[i], sizes[i], MSG_NOSIGNAL), sizes[i]);
 		assert_true(closes(fd));
 		(void)close(fd);

@@ -4,6 +4,9 @@
 
 #include "node_env.h"
 
+#include <sys/un.h>
+
+#include "base/frame.h"
 #include "base/json.h"
 #include "reconcilers/providers/node.h"
 #include "tiny_image.h"
@@ -192,17 +195,70 @@ static inline void case_stop(struct node_case *c, const char *name, int64_t drai
 	(void)case_wait(c, name, INST_GONE);
 }
 
-static inline void case_route(struct node_case *c, const char *const *names)
+static inline void case_switch(struct node_case *c, const struct route *r)
 {
 	struct err e = ERR_INIT;
-	static const char *const hosts[] = {HOST, NULL};
-	const struct route_switch s = {case_fence, {.release = "7f0c5a9e", .hosts = hosts, .instances = names, .timeout_ms = 5000}};
+	const struct route_switch s = {case_fence, *r};
 	int64_t until = clock_mono_ms() + READY_MS;
 	while (node_route(c->node, &s, 1, &e)) { /* HAProxy may be starting still */
 		if (e.class != TRANSIENT || clock_mono_ms() > until)
 			fail_msg("routes: %s %s", e.reason, e.msg);
 		(void)poll(NULL, 0, 5);
 	}
+}
+
+static const char *const case_hosts[] = {HOST, NULL};
+
+static inline void case_route(struct node_case *c, const char *const *names)
+{
+	case_switch(c, &(struct route){.release = "7f0c5a9e", .hosts = case_hosts, .instances = names, .timeout_ms = 5000});
+}
+
+/* HOST leads to the instance, beside the key's own, which is nothing. */
+static inline void case_route_beside(struct node_case *c, const char *name)
+{
+	const char *const names[] = {name, NULL};
+	const struct route_beside b = {.release = "7f0c5a9e", .hosts = case_hosts, .instances = names, .timeout_ms = 5000};
+	case_switch(c, &(struct route){.release = "", .hosts = case_no_command, .instances = case_no_command, .beside = &b, .nbeside = 1});
+}
+
+static inline int case_connect(const struct node_case *c)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s/run/node.sock", c->env.home);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+	return fd;
+}
+
+/* The answer to a request as it stands, which the client would not send. Takes the request over; new reference. */
+static inline json_t *case_ask(const struct node_case *c, json_t *request)
+{
+	struct err e = ERR_INIT;
+	AUTO_JSON json_t *own = request;
+	AUTO_CLOSE int fd = case_connect(c);
+	AUTO_BUF struct buf in = BUF_INIT(FRAME_MAX + 16);
+	json_t *answer = NULL;
+	must(frame_send(fd, own, READY_MS, &e), e);
+	must(frame_recv(fd, &in, READY_MS, &answer, &e), e);
+	return answer;
+}
+
+/* Requests that the gateway has open at an instance. */
+static inline int64_t case_open_requests(const struct node_case *c, const char *address)
+{
+	AUTO_JSON json_t *stats = case_ask(c, json_pack("{s:i,s:s}", "id", 1, "op", "stats"));
+	return json_int_or(json_object_get(json_object_get(stats, "instances"), address), "open", 0);
+}
+
+static inline void case_wait_open(const struct node_case *c, const char *address, int64_t n)
+{
+	int64_t until = clock_mono_ms() + READY_MS, open = 0;
+	while ((open = case_open_requests(c, address)) != n)
+		if (clock_mono_ms() > until)
+			fail_msg("%lld open requests at %s, not %lld", (long long)open, address, (long long)n);
+		else
+			(void)poll(NULL, 0, 5);
 }
 
 /* GET, straight (port 8080 of ip) or through the gateway (ip NULL). Status, or 0 without an answer; the body in b. */

@@ -93,10 +93,15 @@ static const char *const one_host[] = {"hello.dev.fn.localhost"};
 static const char *const names[] = {"0123456789ab-0", "0123456789ab-1"};
 static const char *const addresses[] = {"10.214.0.5:8080", "10.214.0.6:8080"};
 
+static struct gateway_served served(const char *release, const char *const *hosts, size_t nhosts, size_t n)
+{
+	return (struct gateway_served){.release = release, .hosts = hosts, .names = names, .addresses = addresses, .nhosts = nhosts,
+				       .ninstances = n, .timeout_ms = 30000};
+}
+
 static struct gateway_route route(const char *key, const char *release, const char *const *hosts, size_t nhosts, size_t n)
 {
-	return (struct gateway_route){.key = key, .epoch = 7, .release = release, .hosts = hosts, .names = names,
-				      .addresses = addresses, .nhosts = nhosts, .ninstances = n, .timeout_ms = 30000};
+	return (struct gateway_route){.key = key, .epoch = 7, .main = served(release, hosts, nhosts, n)};
 }
 
 static json_t *with(const json_t *routes, struct gateway_route r)
@@ -132,6 +137,96 @@ static void routes_are_set_and_taken_out(void **state)
 	assert_int_equal(json_object_size(a), 1); /* what it was made from is as before */
 }
 
+static const char *const own_host[] = {"hello--r2.dev.fn.localhost"};
+
+static void releases_beside_a_keys_own_are_part_of_its_route(void **state)
+{
+	(void)state;
+	struct err e = ERR_INIT;
+	const struct gateway_served beside[] = {served("r2", own_host, 1, 1)};
+	struct gateway_route both = route("k/p/hello/dev", "r1", one_host, 1, 2), only = route("k/p/hello/dev", "", NULL, 0, 0);
+	both.beside = only.beside = beside;
+	both.nbeside = only.nbeside = 1;
+	only.main.timeout_ms = 0;
+	AUTO_JSON json_t *a = with(NULL, both);
+	const json_t *r = json_object_get(a, "k/p/hello/dev");
+	assert_ptr_equal(gateway_served_at(r, 0), r);
+	assert_string_equal(json_str_or(gateway_served_at(r, 1), "release", ""), "r2");
+	assert_null(gateway_served_at(r, 2));
+	AUTO_MAP struct map h = {0}, ad = {0}, h2 = {0}, ad2 = {0};
+	assert_int_equal(gateway_make_maps(&conf, a, &h, &ad, &e), OK);
+	assert_memory_equal(lookup(&h, "hello.dev"), "r1|", 3);
+	assert_memory_equal(lookup(&h, "hello--r2.dev"), "r2|", 3);
+	assert_int_equal(ad.n, 3);
+
+	AUTO_JSON json_t *b = with(a, only); /* nothing serves under the key's own names */
+	assert_int_equal(json_object_size(b), 1);
+	assert_int_equal(gateway_make_maps(&conf, b, &h2, &ad2, &e), OK);
+	assert_null(lookup(&h2, "hello.dev"));
+	assert_non_null(lookup(&h2, "hello--r2.dev"));
+	assert_int_equal(ad2.n, 1);
+	only.nbeside = 0;
+	AUTO_JSON json_t *none = with(b, only);
+	assert_int_equal(json_object_size(none), 0);
+}
+
+static void what_is_beside_is_checked_like_a_keys_own(void **state)
+{
+	(void)state;
+	static const char *const bad_hosts[] = {"hello;quit.fn.localhost"}, *const bad_address[] = {"10.0.0.1:80;quit"};
+	struct gateway_served bad[6];
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		bad[i] = served("r2", own_host, 1, 1);
+	bad[0].hosts = bad_hosts;
+	bad[1].addresses = bad_address;
+	bad[2].release = "r2|x";
+	bad[3].timeout_ms = 0;
+	bad[4].nhosts = 0;
+	bad[5].release = "";
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err e = ERR_INIT;
+		struct gateway_route r = route("k/p/hello/dev", "r1", one_host, 1, 1);
+		json_t *next = NULL;
+		r.beside = &bad[i];
+		r.nbeside = 1;
+		assert_int_equal(gateway_routes_with(&conf, NULL, &r, 1, &next, &e), INVALID);
+		assert_string_equal(e.reason, i == 0 ? "InvalidName" : "InvalidValue");
+		assert_null(next);
+	}
+	struct gateway_served many[GATEWAY_BESIDE_MAX + 1];
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = served("r2", own_host, 1, 1);
+	struct gateway_route r = route("k/p/hello/dev", "r1", one_host, 1, 1);
+	struct err e = ERR_INIT;
+	json_t *next = NULL;
+	r.beside = many;
+	r.nbeside = ARRAY_LEN(many);
+	assert_int_equal(gateway_routes_with(&conf, NULL, &r, 1, &next, &e), INVALID);
+	assert_string_equal(e.reason, "TooLarge");
+	/* One host of both: which release it would reach nobody knows. */
+	many[0].hosts = one_host;
+	r.nbeside = 1;
+	AUTO_JSON json_t *clash = with(NULL, r);
+	AUTO_MAP struct map h = {0}, ad = {0};
+	assert_int_equal(gateway_make_maps(&conf, clash, &h, &ad, &e), INVALID);
+	assert_string_equal(e.reason, "DuplicateKey");
+}
+
+/* As fn-node wrote it before anything could be beside. */
+static void a_description_of_an_older_version_loads(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"k/p/hello/dev\":{\"addresses\":[\"10.214.0.5:8080\"],\"epoch\":7,\"hosts\":[\"hello.dev.fn.localhost\"],"
+				   "\"instances\":[\"0123456789ab-0\"],\"key\":\"k/p/hello/dev\",\"release\":\"r1\",\"timeout_ms\":30000}}";
+	struct err e = ERR_INIT;
+	AUTO_JSON json_t *old = NULL;
+	assert_int_equal(json_parse(text, sizeof text - 1, &old, &e), OK);
+	AUTO_MAP struct map h = {0}, ad = {0};
+	assert_int_equal(gateway_make_maps(&conf, old, &h, &ad, &e), OK);
+	assert_memory_equal(lookup(&h, "hello.dev"), "r1|", 3);
+	assert_int_equal(ad.n, 1);
+}
+
 static void what_haproxy_could_misread_is_refused(void **state)
 {
 	(void)state;
@@ -139,11 +234,11 @@ static void what_haproxy_could_misread_is_refused(void **state)
 	struct gateway_route bad[5];
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		bad[i] = route("target/default/hello/dev", "r1", one_host, 1, 1);
-	bad[0].hosts = bad_hosts;
-	bad[1].addresses = bad_address;
-	bad[2].release = "r1|x";
-	bad[3].timeout_ms = 0;
-	bad[4].release = "";
+	bad[0].main.hosts = bad_hosts;
+	bad[1].main.addresses = bad_address;
+	bad[2].main.release = "r1|x";
+	bad[3].main.timeout_ms = 0;
+	bad[4].main.release = "";
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		struct err e = ERR_INIT;
 		struct gateway_route both[2] = {route("target/default/good/dev", "r1", one_host, 1, 1), bad[i]};
@@ -270,6 +365,9 @@ int main(void)
 		cmocka_unit_test(hosts_are_keyed_by_what_is_before_the_domain),
 		cmocka_unit_test(addresses_are_an_ip_and_a_port),
 		cmocka_unit_test(routes_are_set_and_taken_out),
+		cmocka_unit_test(releases_beside_a_keys_own_are_part_of_its_route),
+		cmocka_unit_test(what_is_beside_is_checked_like_a_keys_own),
+		cmocka_unit_test(a_description_of_an_older_version_loads),
 		cmocka_unit_test(what_haproxy_could_misread_is_refused),
 		cmocka_unit_test(maps_name_a_set_of_addresses_by_what_is_in_it),
 		cmocka_unit_test(a_host_belongs_to_one_route),
