@@ -100,6 +100,15 @@ enum err_class release_find(struct store *s, const char *function_id, const char
 	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
+enum err_class release_runs(struct store *s, const char *id, int64_t *ret, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_release_runs, &res, e, id);
+	if (!r)
+		*ret = pg_int(&res, 0, 0, 0);
+	return r;
+}
+
 enum err_class release_mint(struct store *s, const char *function_id, const char *environment, const char *deployment_id, const json_t *tuple,
 			    const char *created_by, char ret_id[UUID_TEXT], int64_t *ret_n, struct err *e)
 {

@@ -257,6 +257,9 @@ enum err_class release_before(struct store *s, const char *function_id, const ch
 enum err_class release_of_version(struct store *s, const char *function_id, const char *environment, int64_t version, struct arena *a,
 				  struct release_row *ret, bool *ret_found, struct err *e) MUST_USE;
 
+/* How many of its instances were ready when last looked at. */
+enum err_class release_runs(struct store *s, const char *id, int64_t *ret, struct err *e) MUST_USE;
+
 /* ---- rollbacks and holds ---- */
 
 struct rollback_new {

@@ -251,13 +251,12 @@ static enum err_class want_held(struct reading *r, struct err *e)
 	if (c)
 		return c;
 	json_t *now = json_in_arena(tuple_config(&r->function.m.spec.function, chain_specs(r), r->nchain), p->arena);
-	bool same = json_equal(now, h->base);
 	w->held = true;
 	w->unresolved = R_None;
 	w->rolling_back = h->pending;
 	w->hold_message = arena_printf(p->arena, "version %lld is held by %s's rollback%s%s; versions up to %lld stay out", (long long)row.version, h->actor,
 				       *h->note ? ": " : "", h->note, (long long)h->floor);
-	return want_tuple(r, &d, same ? row.tuple : json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
+	return want_tuple(r, &d, json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
 }
 
 /* A hold ends by a version above its floor, and by a pin that says something else than when it was set. */

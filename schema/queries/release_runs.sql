@@ -1,0 +1,1 @@
+SELECT count(*) FROM instances WHERE release_id = $1::uuid AND state = 'ready'
