@@ -177,6 +177,9 @@ static bool any_ready(const struct planning *k, const struct target_release *r)
 static void keep_serving(struct planning *k)
 {
 	const struct target_release *r = &k->w->routed;
+	const struct route *have = k->w->route;
+	if (!r->id && (!have || !*have->hosts))
+		add_route(k, NULL); /* own hosts only; else the route knows of a switch that the row does not */
 	if (!r->id || same_id(r->id, k->w->wanted.id))
 		return;
 	add_clear_failed(k, r);
@@ -259,8 +262,9 @@ static void plan_heal(struct planning *k, enum readiness r, const struct instanc
 			settle(k->p, VERDICT_WAIT, w->seen[i].restarts < LOOP_RESTARTS ? reason_parse(w->seen[i].reason) : R_CrashLoop, w->seen[i].message);
 	add_clear_failed(k, &w->wanted);
 	add_starts(k, &w->wanted);
-	if (route_names(k, &w->wanted)[0])
-		add_route(k, &w->wanted);
+	if (!route_names(k, &w->wanted)[0])
+		return;
+	add_route(k, &w->wanted);
 	if (w->rolling_back)
 		add_acknowledge(k);
 }
@@ -270,8 +274,6 @@ static void plan_push_wait(struct planning *k)
 {
 	settle(k->p, VERDICT_STEADY, R_Building, arena_printf(k->a, "version %lld runs; its image is being pushed", (long long)k->w->wanted.version));
 	keep_serving(k);
-	if (!k->w->routed.id)
-		add_route(k, NULL);
 }
 
 static void plan_wanted(struct planning *k)

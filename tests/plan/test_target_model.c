@@ -9,7 +9,7 @@
 
 #include "reconcilers/target/target.h"
 
-enum { RELEASES = 3, SLOTS = 2, NOW = 100000000, MAX_PASSES = 40 };
+enum { RELEASES = 3, SLOTS = 2, NOW = 100000000, MAX_PASSES = 40, WARM_MS = 600000 };
 
 static const char *const ids[RELEASES] = {"aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa", "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb",
 					  "cccccccc-cccc-4ccc-8ccc-cccccccccccc"};
@@ -17,13 +17,16 @@ static const char *const host_list[] = {"hello.dev.fn.localhost", NULL};
 
 enum { ABSENT = -1, NONE = -1 };
 
-/* The outside and the row, as small numbers. Release 2 is the wanted one when something is wanted. */
+/* The outside and the row, as small numbers. Release 2 is the wanted one when something is wanted, until a rollback to it fails. */
 struct model {
 	bool bound, minted, exists, published;
+	bool held, rolling, archived;                /* a rollback holds it; is not finished; its image must be restored first */
+	int instead;                                 /* 1 + the release that is wanted instead, after a rollback failed */
 	int want_version;
 	int active, routed, previous, failed, route; /* index of a release or NONE */
 	int state[RELEASES][SLOTS];                  /* enum instance_state or ABSENT */
 	unsigned route_slots;                        /* which instances the route names */
+	unsigned own[RELEASES];                      /* and which the releases' own hosts lead to */
 	int instances;
 	bool starts_fail;                            /* how starting ends */
 	int64_t now, routed_at;
@@ -31,16 +34,24 @@ struct model {
 
 struct view {
 	struct target_world w;
+	struct target_release warm[1];
 	struct instance seen[RELEASES * SLOTS];
 	struct route route;
 	const char *names[SLOTS + 1];
+	struct route_beside own[RELEASES];
+	const char *own_hosts[RELEASES][3], *own_names[RELEASES][SLOTS + 1];
 };
+
+static int wanted_of(const struct model *m) { return m->instead ? m->instead - 1 : 2; }
+
+static const char *const release_hosts[RELEASES] = {"hello--r1.dev", "hello--r2.dev", "hello--r3.dev"};
+static const char *const version_hosts[RELEASES] = {"hello--v1.dev", "hello--v2.dev", "hello--v3.dev"};
 
 static struct target_release release(int i)
 {
 	if (i == NONE)
 		return (struct target_release){.id = NULL};
-	return (struct target_release){.id = ids[i], .version = i + 1, .n = i + 1, .deployment_id = ids[i], .image = "", .repository = "", .timeout_ms = 30000};
+	return (struct target_release){.id = ids[i], .version = i + 1, .n = i + 1, .deployment_id = ids[i], .image = "", .repository = "", .timeout_ms = 30000, .release_host = release_hosts[i], .version_host = version_hosts[i]};
 }
 
 static void see_instances(const struct model *m, struct arena *a, struct view *v)
@@ -54,15 +65,35 @@ static void see_instances(const struct model *m, struct arena *a, struct view *v
 	v->w.seen = v->seen;
 }
 
-static void see_route(const struct model *m, struct arena *a, struct view *v)
+/* Names of the slots in the set, in order. */
+static void name_slots(const struct model *m, struct arena *a, int r, unsigned slots, const char **to)
 {
-	if (m->route == NONE)
-		return;
+	(void)m;
 	size_t n = 0;
 	for (int s = 0; s < SLOTS; s++)
-		if (m->route_slots & 1U << s)
-			v->names[n++] = instance_name(a, ids[m->route], s);
-	v->route = (struct route){.key = "", .release = ids[m->route], .hosts = host_list, .instances = v->names, .timeout_ms = 30000, .loaded = true};
+		if (slots & 1U << s)
+			to[n++] = instance_name(a, ids[r], s);
+}
+
+/* The newest release first, as the plan writes them. */
+static void see_route(const struct model *m, struct arena *a, struct view *v)
+{
+	static const char *const none[] = {NULL};
+	size_t own = 0;
+	for (int r = RELEASES - 1; r >= 0; r--) {
+		if (!m->own[r])
+			continue;
+		name_slots(m, a, r, m->own[r], v->own_names[r]);
+		v->own_hosts[r][0] = release_hosts[r];
+		v->own_hosts[r][1] = version_hosts[r];
+		v->own[own++] = (struct route_beside){.release = ids[r], .hosts = v->own_hosts[r], .instances = v->own_names[r], .timeout_ms = 30000};
+	}
+	if (m->route == NONE && own == 0)
+		return;
+	if (m->route != NONE)
+		name_slots(m, a, m->route, m->route_slots, v->names);
+	v->route = (struct route){.key = "", .release = m->route == NONE ? "" : ids[m->route], .hosts = m->route == NONE ? none : host_list,
+				  .instances = v->names, .timeout_ms = 30000, .loaded = true, .beside = v->own, .nbeside = own};
 	v->w.route = &v->route;
 }
 
@@ -70,12 +101,22 @@ static void see(const struct model *m, struct arena *a, struct view *v)
 {
 	*v = (struct view){.w = {
 		.subject = "hello in dev", .declared = true, .environment_declared = true, .binding = m->bound ? "follow" : NULL,
-		.unresolved_message = "", .wanted = release(2), .instances = m->instances, .hosts = host_list, .exists = m->exists, .mode = "follow",
-		.want_version = m->want_version, .active = release(m->active), .routed = release(m->routed), .previous = release(m->previous),
+		.unresolved_message = "", .wanted = release(wanted_of(m)), .instances = m->instances, .hosts = host_list, .exists = m->exists, .mode = "follow",
+		.want_version = m->want_version, .active = release(m->active), .routed = release(m->routed), .warm_limit = 1,
 		.failed = m->failed == NONE ? NULL : ids[m->failed], .failed_reason = R_Exited, .failed_message = "it ended",
 		.routed_at_ms = m->routed_at, .health_deadline_ms = 30000,
 	}};
 	v->w.wanted.unpublished = !m->published;
+	v->w.wanted.archived = m->archived && !m->instead;
+	v->w.held = m->held;
+	v->w.hold_message = "held";
+	v->w.rolling_back = m->rolling;
+	if (m->previous != NONE) {
+		v->warm[0] = release(m->previous);
+		v->warm[0].warm_until_ms = m->routed_at + WARM_MS;
+		v->w.warm = v->warm;
+		v->w.nwarm = 1;
+	}
 	if (!m->minted)
 		v->w.wanted.id = NULL;
 	see_instances(m, a, v);
@@ -115,8 +156,22 @@ static void stop(struct model *m, const struct step *st)
 		find(st->names[i], &r, &s);
 		bool needed = m->bound && m->route == r && s < m->instances && m->state[r][s] == INST_READY;
 		assert_false(needed); /* what the route leads to is never stopped */
+		assert_false(m->bound && m->own[r] & 1U << s && m->state[r][s] == INST_READY); /* nor what has hosts of its own */
 		m->state[r][s] = ABSENT;
 	}
+}
+
+static void set_own(struct model *m, const struct step *st)
+{
+	memset(m->own, 0, sizeof m->own);
+	for (size_t i = 0; i < st->nbeside; i++)
+		for (const char *const *name = st->beside[i].instances; *name; name++) {
+			int of, slot;
+			find(*name, &of, &slot);
+			assert_string_equal(st->beside[i].release, ids[of]);
+			assert_int_equal(m->state[of][slot], INST_READY);
+			m->own[of] |= 1U << slot;
+		}
 }
 
 static void route(struct model *m, const struct step *st)
@@ -146,6 +201,14 @@ static void apply(struct model *m, const struct step *st)
 	case STEP_MINT_RELEASE: m->minted = true; break;
 	case STEP_FORGIVE: m->failed = NONE; break;
 	case STEP_FETCH_IMAGE: break;
+	case STEP_RESTORE_IMAGE: m->archived = false; break;
+	case STEP_FAIL_ROLLBACK:
+		m->rolling = m->held = false;
+		if (m->routed != NONE)
+			m->instead = m->routed + 1;
+		else
+			m->failed = 2;
+		break;
 	case STEP_START_INSTANCE: {
 		int *state = &m->state[index_of(st->id)][st->number];
 		if (*state == ABSENT)
@@ -156,7 +219,11 @@ static void apply(struct model *m, const struct step *st)
 		assert_true(m->published); /* only what the registry has becomes active */
 		m->active = index_of(st->id);
 		break;
-	case STEP_ROUTE: route(m, st); break;
+	case STEP_ROUTE:
+		route(m, st);
+		set_own(m, st);
+		break;
+	case STEP_ROUTE_OWN: set_own(m, st); break;
 	case STEP_ACKNOWLEDGE:
 		assert_int_equal(m->route, index_of(st->id)); /* only what the gateway has is recorded */
 		if (m->routed != index_of(st->id)) {
@@ -164,10 +231,15 @@ static void apply(struct model *m, const struct step *st)
 			m->routed = index_of(st->id);
 			m->routed_at = m->now;
 		}
+		m->rolling = false;
 		break;
 	case STEP_FAIL_RELEASE: m->failed = index_of(st->id); break;
 	case STEP_STOP_INSTANCES: stop(m, st); break;
-	case STEP_UNROUTE: assert_false(m->bound); m->route = NONE; break;
+	case STEP_UNROUTE:
+		assert_false(m->bound);
+		m->route = NONE;
+		memset(m->own, 0, sizeof m->own);
+		break;
 	case STEP_REMOVE_TARGET: m->exists = false; m->active = m->routed = m->previous = m->failed = NONE; break;
 	default: fail_msg("a target's plan has step %s", step_name(st->kind));
 	}
@@ -179,7 +251,7 @@ static void let_time_pass(struct model *m)
 	for (int r = 0; r < RELEASES; r++)
 		for (int s = 0; s < SLOTS; s++)
 			if (m->state[r][s] == INST_STARTING) {
-				bool fails = m->starts_fail && r == 2 && m->routed != 2;
+				bool fails = m->starts_fail && r == 2 && m->routed != 2; /* what serves starts again */
 				m->state[r][s] = fails ? INST_FAILED : INST_READY;
 			} else if (m->state[r][s] == INST_BACKOFF || m->state[r][s] == INST_UNHEALTHY) {
 				m->state[r][s] = INST_READY;
@@ -247,11 +319,19 @@ static void check_rest(const struct model *m, bool could_fail)
 		assert_true(m->routed != 2);
 		return;
 	}
-	assert_int_equal(m->routed, 2);
-	assert_int_equal(m->active, 2);
-	assert_int_equal(m->route, 2);
-	for (int s = 0; s < m->instances; s++)
-		assert_int_equal(m->state[2][s], INST_READY);
+	int wanted = wanted_of(m);
+	assert_true(wanted == 2 || could_fail);
+	assert_int_equal(m->routed, wanted);
+	assert_int_equal(m->active, wanted);
+	assert_int_equal(m->route, wanted);
+	assert_false(m->rolling);
+	for (int s = 0; s < m->instances; s++) {
+		assert_int_equal(m->state[wanted][s], INST_READY);
+		assert_true(m->own[wanted] & 1U << s);
+	}
+	for (int r = 0; r < RELEASES; r++) /* what is stopped has no hosts */
+		for (int s = 0; s < SLOTS; s++)
+			assert_true(!(m->own[r] & 1U << s) || m->state[r][s] == INST_READY);
 }
 
 /* Whether giving the wanted release up is a right end of this start. */
@@ -303,6 +383,29 @@ static void every_state_comes_to_rest(void **unused)
 						tried++;
 					}
 	assert_true(tried > 60000);
+}
+
+/* A rollback to release 2: warm, kept or archived, to what serves or something else, whose start may fail; with the route where it was or lost. */
+static void every_rollback_ends(void **unused)
+{
+	(void)unused;
+	for (int routed = -1; routed < RELEASES; routed++)
+		for (size_t s0 = 0; s0 < ARRAY_LEN(states); s0++)
+			for (size_t s2 = 0; s2 < ARRAY_LEN(states); s2++)
+				for (int bits = 0; bits < 32; bits++) {
+					struct model m = {
+						.bound = true, .minted = true, .exists = true, .published = true, .held = true, .rolling = true, .archived = bits & 1,
+						.starts_fail = bits & 2, .instances = bits & 4 ? 2 : 1, .failed = bits & 8 && routed != 1 ? 1 : NONE, .want_version = 3,
+						.active = routed, .routed = routed, .previous = routed == 0 ? 2 : NONE, .route = bits & 16 ? NONE : routed, .route_slots = 1,
+						.now = NOW, .routed_at = NOW - 5000,
+					};
+					memset(m.state, 0xff, sizeof m.state);
+					m.state[0][0] = states[s0];
+					m.state[2][0] = states[s2];
+					m.own[0] = routed == 0 && states[s0] == INST_READY;
+					m.own[2] = states[s2] == INST_READY;
+					try_all_disturbances(&m);
+				}
 }
 
 /* The controller died between a switch to release 1 and its record, and something newer is wanted by then. */
@@ -435,6 +538,7 @@ static void the_previous_release_is_warm_and_then_stopped(void **unused)
 			  .route = 2, .route_slots = 1, .instances = 1, .now = NOW, .routed_at = NOW - WARM_MS + 1};
 	memset(m.state, 0xff, sizeof m.state);
 	m.state[0][0] = m.state[2][0] = INST_READY;
+	m.own[0] = m.own[2] = 1;
 	AUTO_ARENA struct arena a = ARENA_INIT;
 	struct view v;
 	struct plan p;
@@ -443,6 +547,11 @@ static void the_previous_release_is_warm_and_then_stopped(void **unused)
 	assert_int_equal(p.verdict, VERDICT_STEADY);
 	assert_int_equal(p.status, R_Serving);
 	assert_int_equal(p.wake_ms, m.routed_at + WARM_MS);
+	target_plan(&v.w, m.routed_at + WARM_MS, &a, &p);
+	assert_int_equal(p.nsteps, 1);
+	assert_int_equal(p.steps[0].kind, STEP_ROUTE_OWN); /* nobody is led to what stops */
+	m.own[0] = 0;
+	see(&m, &a, &v);
 	target_plan(&v.w, m.routed_at + WARM_MS, &a, &p);
 	assert_int_equal(p.nsteps, 1);
 	assert_int_equal(p.steps[0].kind, STEP_STOP_INSTANCES);
@@ -459,6 +568,7 @@ int main(void)
 		cmocka_unit_test(the_dead_leave_the_route),
 		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(back_to_the_warm_release),
+		cmocka_unit_test(every_rollback_ends),
 		cmocka_unit_test(the_previous_release_is_warm_and_then_stopped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

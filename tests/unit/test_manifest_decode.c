@@ -55,7 +55,7 @@ static void a_function_gets_its_defaults(void **state)
 	assert_string_equal(spec_text(&d, 0),
 			    "{\"command\":[],\"env\":{},\"health\":{\"deadline\":\"30s\",\"failures\":3,\"interval\":\"1s\","
 			    "\"timeout\":\"1s\"},\"instances\":1,\"port\":8080,\"resources\":{\"cpu\":\"500m\",\"memory\":\"128Mi\","
-			    "\"pids\":64},\"retention\":{\"versions\":10},\"runtime\":\"python\",\"source\":{},\"timeout\":\"30s\"}");
+			    "\"pids\":64},\"retention\":{\"archives\":0,\"versions\":10,\"warm\":1,\"warmTime\":\"10m\"},\"runtime\":\"python\",\"source\":{},\"timeout\":\"30s\"}");
 }
 
 static void a_function_says_everything(void **state)
