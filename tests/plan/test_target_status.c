@@ -22,6 +22,8 @@ struct row {
 	bool unpublished;
 	enum reason unresolved;
 	bool unbound;
+	bool held, rolling_back, archived, lifts;
+	bool no_own_hosts;               /* what is ready lacks its own hosts */
 	int restarts;                    /* of the new one's instance */
 	enum verdict verdict;
 	enum reason status;
@@ -58,6 +60,24 @@ static const struct row rows[] = {
 	 .status = R_Stopped, NO_STEP},
 	{"a version is on its way", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .unresolved = R_Building, .verdict = VERDICT_STEADY,
 	 .status = R_Building, NO_STEP},
+	{"what runs before it serves has its own hosts", .old_serves = true, .old_state = INST_READY, .new_state = INST_READY, .unpublished = true,
+	 .no_own_hosts = true, .verdict = VERDICT_ACT, .status = R_Building, .first = STEP_ROUTE_OWN},
+	{"also when nothing has served yet", .old_state = NOTHING, .new_state = INST_READY, .unpublished = true, .no_own_hosts = true, .verdict = VERDICT_ACT,
+	 .status = R_Building, .first = STEP_ROUTE_OWN},
+	{"a rollback holds it", .new_serves = true, .old_state = NOTHING, .new_state = INST_READY, .held = true, .verdict = VERDICT_STEADY, .status = R_Held,
+	 NO_STEP},
+	{"a rollback to what serves is done as it is", .new_serves = true, .old_state = NOTHING, .new_state = INST_READY, .held = true, .rolling_back = true,
+	 .verdict = VERDICT_ACT, .status = R_Held, .first = STEP_ACKNOWLEDGE},
+	{"a rollback to a warm release", .old_serves = true, .old_state = INST_READY, .new_state = INST_READY, .held = true, .rolling_back = true,
+	 .verdict = VERDICT_ACT, .status = R_Held, .first = STEP_ACTIVATE},
+	{"a rollback to a release that does not start", .old_serves = true, .old_state = INST_READY, .new_state = INST_FAILED, .held = true,
+	 .rolling_back = true, .verdict = VERDICT_ACT, .status = R_Starting, .first = STEP_FAIL_ROLLBACK, .why = R_Exited},
+	{"a new configuration of a held release that does not start", .old_serves = true, .old_state = INST_READY, .new_state = INST_FAILED, .held = true,
+	 .verdict = VERDICT_ACT, .status = R_Starting, .first = STEP_FAIL_RELEASE, .why = R_Exited},
+	{"an archived version's image comes first", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .held = true, .rolling_back = true,
+	 .archived = true, .verdict = VERDICT_ACT, .status = R_Starting, .first = STEP_RESTORE_IMAGE},
+	{"what is declared now ends the hold", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .lifts = true, .verdict = VERDICT_ACT,
+	 .status = R_Pending, .first = STEP_LIFT_HOLD},
 	{"a pin names what is not there", .old_serves = true, .old_state = INST_READY, .new_state = NOTHING, .unresolved = R_InvalidReference,
 	 .verdict = VERDICT_BLOCKED, .status = R_InvalidReference, NO_STEP},
 	{"nothing puts it here any more", .new_serves = true, .old_state = NOTHING, .new_state = INST_READY, .unbound = true, .verdict = VERDICT_ACT,
@@ -66,7 +86,30 @@ static const struct row rows[] = {
 
 static struct target_release release(const char *id, int64_t version)
 {
-	return (struct target_release){.id = id, .version = version, .n = version, .deployment_id = id, .image = "", .repository = "", .timeout_ms = 30000};
+	bool old = version == 1;
+	return (struct target_release){.id = id, .version = version, .n = version, .deployment_id = id, .image = "", .repository = "", .timeout_ms = 30000,
+				       .release_host = old ? "hello--r1" : "hello--r2", .version_host = old ? "hello--v1" : "hello--v2"};
+}
+
+static bool ready(int state) { return state == INST_READY; }
+
+/* As the plan writes them: what is wanted and what serves, where it is ready. */
+static size_t see_own(const struct row *r, struct arena *a, const char *routed, struct route_beside *own)
+{
+	static const char *const hosts_new[] = {"hello--r2", "hello--v2", NULL}, *const hosts_old[] = {"hello--r1", "hello--v1", NULL};
+	size_t n = 0;
+	const char **names = arena_array(a, 4, sizeof *names);
+	if (r->no_own_hosts || r->stopped)
+		return 0;
+	if (ready(r->new_state) && !r->failed) {
+		names[0] = instance_name(a, NEW, 0);
+		own[n++] = (struct route_beside){.release = NEW, .hosts = hosts_new, .instances = names, .timeout_ms = 30000};
+	}
+	if (ready(r->old_state) && routed && strcmp(routed, OLD) == 0) {
+		names[2] = instance_name(a, OLD, 0);
+		own[n++] = (struct route_beside){.release = OLD, .hosts = hosts_old, .instances = names + 2, .timeout_ms = 30000};
+	}
+	return n;
 }
 
 static void see_instance(struct arena *a, const char *id, int state, int restarts, struct instance *seen, size_t *n)
@@ -83,14 +126,19 @@ static void check(const struct row *r)
 	static const char *const hosts[] = {"hello.dev.fn.localhost", NULL};
 	const char *routed = r->new_serves ? NEW : r->old_serves ? OLD : NULL;
 	const char *names[] = {routed && !r->stopped ? instance_name(&a, routed, 0) : NULL, NULL};
-	struct route route = {.key = "", .release = routed, .hosts = hosts, .instances = names, .timeout_ms = 30000, .loaded = true};
+	static const char *const none[] = {NULL};
+	struct route_beside own[2];
+	struct route route = {.key = "", .release = routed ? routed : "", .hosts = routed ? hosts : none, .instances = names, .timeout_ms = 30000, .loaded = true,
+			      .beside = own, .nbeside = see_own(r, &a, routed, own)};
 	struct instance seen[2];
 	struct target_world w = {
 		.subject = "hello in dev", .declared = true, .environment_declared = true, .binding = r->unbound ? NULL : "follow", .unresolved = r->unresolved,
 		.unresolved_message = "", .wanted = release(NEW, 2), .instances = !r->stopped, .health_deadline_ms = 30000, .hosts = hosts, .exists = true,
 		.mode = "follow", .want_version = 2, .failed = r->failed ? NEW : NULL, .failed_reason = R_Unhealthy, .failed_message = "no answer",
-		.routed_at_ms = NOW, .seen = seen, .route = routed ? &route : NULL,
+		.routed_at_ms = NOW, .seen = seen, .route = routed || route.nbeside ? &route : NULL, .held = r->held, .hold_message = "version 2 is held",
+		.rolling_back = r->rolling_back, .lifts = r->lifts, .warm_limit = 1,
 	};
+	w.wanted.archived = r->archived;
 	w.wanted.unpublished = r->unpublished;
 	if (routed)
 		w.active = w.routed = release(routed, r->new_serves ? 2 : 1);

@@ -139,6 +139,17 @@ static void variables_in_one_order_and_once(void **state)
 	}
 }
 
+static json_t *parse(const char *with_single_quotes)
+{
+	AUTO_FREE char *text = xstrdup(with_single_quotes);
+	for (char *c = text; *c; c++)
+		if (*c == '\'')
+			*c = '"';
+	json_t *j = json_loads(text, 0, NULL);
+	assert_non_null(j);
+	return j;
+}
+
 static void a_damaged_tuple_is_a_bug(void **state)
 {
 	(void)state;
@@ -154,6 +165,34 @@ static void a_damaged_tuple_is_a_bug(void **state)
 	}
 }
 
+/* What was declared when the hold was set and what is declared now: only the difference goes onto the held tuple. */
+static void later_changes_apply_onto_what_is_held(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *held, *base, *now, *want;
+	} rows[] = {
+		{"{'image':'1','env':{'A':'old','B':'x'},'port':1}", "{'env':{'A':'new','C':'y'},'port':2}", "{'env':{'A':'new','C':'y'},'port':2}",
+		 "{'image':'1','env':{'A':'old','B':'x'},'port':1}"},
+		{"{'image':'1','env':{'A':'old','B':'x'}}", "{'env':{'A':'new','C':'y'}}", "{'env':{'A':'newer','C':'y','D':'z'}}",
+		 "{'image':'1','env':{'A':'newer','B':'x','D':'z'}}"},
+		{"{'image':'1','env':{'A':'old','B':'x'}}", "{'env':{'A':'new','B':'x'}}", "{'env':{}}", "{'image':'1','env':{}}"},
+		{"{'image':'1','env':{},'port':1,'health':{'path':'/a','failures':3}}", "{'env':{},'port':2,'health':{'path':'/b','failures':3}}",
+		 "{'env':{},'port':2,'health':{'path':'/b','failures':5}}", "{'image':'1','env':{},'port':1,'health':{'path':'/a','failures':5}}"},
+		{"{'image':'1','env':{},'port':1}", "{'env':{},'port':2}", "{'env':{},'port':3}", "{'image':'1','env':{},'port':3}"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_JSON json_t *held = parse(rows[i].held), *then = parse(rows[i].base), *now = parse(rows[i].now), *want = parse(rows[i].want);
+		AUTO_JSON json_t *got = tuple_rebase(held, then, now);
+		if (!json_equal(got, want))
+			fail_msg("row %zu", i);
+	}
+	AUTO_JSON json_t *config = tuple_config(&function, chain, 2), *whole = tuple_make(IMAGE, &function, chain, 2);
+	assert_null(json_object_get(config, "image"));
+	(void)json_object_del(whole, "image");
+	assert_true(json_equal(config, whole));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +202,7 @@ int main(void)
 		cmocka_unit_test(what_an_instance_gets),
 		cmocka_unit_test(variables_in_one_order_and_once),
 		cmocka_unit_test(a_damaged_tuple_is_a_bug),
+		cmocka_unit_test(later_changes_apply_onto_what_is_held),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
