@@ -14,27 +14,16 @@ static const char *prefix_of(const struct runtime_spec *r)
 
 static enum err_class new_version(struct pass *p, const struct function_world *w, struct err *e)
 {
-	char hash[DIGEST_TEXT], id[UUID_TEXT];
+	char id[UUID_TEXT];
 	int64_t version;
-	struct digest input = function_source_hash(w->spec, w->base);
-	struct manifest m = {.kind = KIND_FUNCTION, .project = p->key.project, .name = w->name, .spec.function = *w->spec};
-	AUTO_JSON json_t *spec = manifest_spec_json(&m);
-	(void)json_object_set_new(spec, built_with, json_deep_copy(w->runtime_json)); /* fails only out of memory */
-	struct deployment_new d = {
-		.function_id = w->function_id,
-		.input_hash = digest_text(&input, hash),
-		.source_digest = w->spec->source_digest,
-		.runtime = w->spec->runtime,
-		.base = w->base,
-		.created_by = w->owner,
-		.source_kind = "manifest",
-		.spec = spec,
-		.deadline_in_ms = BUILD_DEADLINE_MS,
+	const struct numbering n = {
+		.function_id = w->function_id, .project = p->key.project, .name = w->name, .spec = w->spec, .runtime = &w->runtime,
+		.created_by = w->owner, .source_kind = "manifest", .expected = w->next_version,
 	};
 	enum err_class c = store_begin_fenced(p->store, &p->lease, e);
 	if (c)
 		return c;
-	c = deployment_create(p->store, &d, id, &version, e);
+	c = version_take(p->store, &n, id, &version, e);
 	if (!c)
 		c = function_mirror(p->store, w->function_id, e);
 	if (!c)
@@ -107,7 +96,7 @@ static enum err_class start_build(struct pass *p, const struct function_world *w
 		return c;
 	pid_t pid;
 	int pidfd;
-	c = builder_start(p->build_program, builds_dir(p), s->id, fd, prefix_of(w->runtime), &pid, &pidfd, e);
+	c = builder_start(p->build_program, builds_dir(p), s->id, fd, prefix_of(w->runtime.spec), &pid, &pidfd, e);
 	if (!c)
 		p->builds->started(p->builds->ctx, s->id, p->lease.key, pid, pidfd);
 	return c;

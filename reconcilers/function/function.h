@@ -3,12 +3,10 @@
 #define FN_RECONCILERS_FUNCTION_H
 
 #include "manifests/manifest.h"
+#include "reconcilers/function/number.h"
 #include "reconcilers/reconciler.h"
 
-enum {
-	BUILD_DEADLINE_MS = 10 * 60 * 1000,
-	BUILD_AWAY_MS = 5 * 60 * 1000 /* so long after its deadline a build that does not run gets a new one */
-};
+enum { BUILD_AWAY_MS = 5 * 60 * 1000 }; /* so long after its deadline a build that does not run gets a new one */
 
 enum build_state {
 	BUILD_NONE,     /* not begun, or its child died without a word */
@@ -37,6 +35,7 @@ struct function_target {
 	const char *status, *message;
 	int64_t want;            /* version; 0: none yet */
 	int64_t seen_generation; /* of this manifest, by the target's last pass */
+	int64_t serving;         /* the version that is routed; 0: none */
 };
 
 struct function_world {
@@ -45,23 +44,19 @@ struct function_world {
 	const char *name;
 	int64_t generation;
 	const struct function_spec *spec;  /* NULL unless declared */
-	const char *base;                  /* the runtime's; NULL: no such runtime */
-	const struct runtime_spec *runtime;
-	const json_t *runtime_json;        /* what it gives to an image, canonical: kept with each version */
+	struct runtime_given runtime;
 	const char *owner;                 /* who declared it */
-	bool rebuild_auto;
 	/* observed */
 	const char *function_id;           /* NULL: there is no row */
 	struct function_version newest;    /* id NULL: none yet */
+	const struct function_version *superseded; /* older ones that are still building: id and n only */
+	size_t nsuperseded;
 	struct function_target *targets;
 	size_t ntargets;
 	int64_t next_version;
 };
 
 void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret);
-
-/* The member of a version's recorded spec that holds what the runtime gave. */
-extern const char built_with[];
 
 /* FN_HOME/builds, in the pass's arena. */
 char *builds_dir(const struct pass *p);

@@ -3,8 +3,6 @@
 #include "reconcilers/function/function.h"
 #include "reconcilers/providers/builder.h"
 
-const char built_with[] = "runtimeSpec";
-
 char *builds_dir(const struct pass *p) { return conf_path(p->conf, p->arena, "builds"); }
 
 static enum err_class read_build(struct pass *p, struct function_version *v, struct err *e)
@@ -34,7 +32,7 @@ static enum err_class read_newest(struct pass *p, const struct function_world *w
 	*ret = (struct function_version){
 		.id = arena_strdup(p->arena, d->id),
 		.n = d->version,
-		.runtime_changed = w->runtime_json && !json_equal(json_object_get(d->spec, built_with), w->runtime_json),
+		.runtime_changed = w->runtime.found && !json_equal(json_object_get(d->spec, built_with), w->runtime.json),
 		.input_hash = d->input_hash,
 		.base = d->base,
 		.status = d->status,
@@ -46,20 +44,18 @@ static enum err_class read_newest(struct pass *p, const struct function_world *w
 	return strcmp(d->status, "building") == 0 ? read_build(p, ret, e) : OK;
 }
 
-static enum err_class read_runtime(struct pass *p, struct function_world *w, struct err *e)
+static enum err_class read_superseded(struct pass *p, struct function_world *w, struct err *e)
 {
-	struct manifest_row runtime;
-	enum err_class c = manifest_load(p->store, KIND_RUNTIME, p->key.project, w->spec->runtime, p->arena, &runtime, e);
-	if (!c && !runtime.found && strcmp(p->key.project, "default") != 0) /* the default project's runtimes are everybody's */
-		c = manifest_load(p->store, KIND_RUNTIME, "default", w->spec->runtime, p->arena, &runtime, e);
-	if (c || !runtime.found)
+	struct deployment_row *rows;
+	size_t n;
+	enum err_class c = deployments_superseded(p->store, w->function_id, p->arena, &rows, &n, e);
+	if (c)
 		return c;
-	w->base = runtime.m.spec.runtime.base;
-	json_t *given = manifest_spec_json(&runtime.m);
-	(void)json_object_del(given, "rebuild"); /* decides when to build, not what */
-	w->runtime_json = json_in_arena(given, p->arena);
-	w->runtime = &((struct manifest_row *)memcpy(arena_alloc(p->arena, sizeof runtime), &runtime, sizeof runtime))->m.spec.runtime;
-	w->rebuild_auto = strcmp(runtime.m.spec.runtime.rebuild, "auto") == 0;
+	struct function_version *old = arena_array(p->arena, n, sizeof *old);
+	for (size_t i = 0; i < n; i++)
+		old[i] = (struct function_version){.id = arena_strdup(p->arena, rows[i].id), .n = rows[i].version};
+	w->superseded = old;
+	w->nsuperseded = n;
 	return OK;
 }
 
@@ -81,6 +77,7 @@ static enum err_class read_targets(struct pass *p, struct function_world *w, str
 			.message = rows[i].message,
 			.want = rows[i].want_version,
 			.seen_generation = rows[i].seen_generation,
+			.serving = rows[i].serving_version,
 		};
 	return OK;
 }
@@ -96,23 +93,32 @@ static enum err_class read_declared(struct pass *p, struct function_world *w, st
 	w->generation = m->generation;
 	w->spec = &m->m.spec.function;
 	w->owner = m->owner;
-	return read_runtime(p, w, e);
+	return runtime_find(p->store, p->key.project, w->spec->runtime, p->arena, &w->runtime, e);
+}
+
+static enum err_class read_versions(struct pass *p, struct function_world *w, struct err *e)
+{
+	enum err_class c = read_newest(p, w, &w->newest, e);
+	if (!c)
+		c = read_superseded(p, w, e);
+	return c ? c : read_targets(p, w, e);
 }
 
 enum err_class function_observe(struct pass *p, void **ret_world, struct err *e)
 {
 	struct function_world *w = arena_alloc(p->arena, sizeof *w);
 	w->name = p->key.name;
-	enum err_class c = read_declared(p, w, e);
-	struct function_row row = {.found = false};
+	struct function_row row;
+	/* First: a version that is numbered from here on makes ours a lost race, whatever was read of the manifest. */
+	enum err_class c = function_load(p->store, p->key.project, p->key.name, p->arena, &row, e);
 	if (!c)
-		c = function_load(p->store, p->key.project, p->key.name, p->arena, &row, e);
+		c = read_declared(p, w, e);
+	if (!c && w->declared && !row.found)
+		c = err_set(e, CONFLICT, R_DatabaseConflict, "%s is just being declared", w->name);
 	if (!c && row.found) {
 		w->function_id = arena_strdup(p->arena, row.id);
 		w->next_version = row.next_version;
-		c = read_newest(p, w, &w->newest, e);
-		if (!c)
-			c = read_targets(p, w, e);
+		c = read_versions(p, w, e);
 	}
 	if (!c)
 		*ret_world = w;

@@ -10,10 +10,11 @@ static void settle(struct plan *p, enum verdict v, enum reason status, const cha
 	p->message = message;
 }
 
-static void give_up(struct plan *p, struct arena *a, const struct function_world *w, enum reason reason, const char *message)
+static void give_up(struct plan *p, struct arena *a, const struct function_world *w, const struct function_version *v, enum reason reason,
+		    const char *message)
 {
-	struct step *s = plan_add(p, a, STEP_FAIL_BUILD, w->name, w->newest.n);
-	s->id = w->newest.id;
+	struct step *s = plan_add(p, a, STEP_FAIL_BUILD, w->name, v->n);
+	s->id = v->id;
 	s->reason = reason;
 	s->message = message;
 }
@@ -25,7 +26,7 @@ static void plan_removal(const struct function_world *w, struct arena *a, struct
 {
 	settle(p, VERDICT_BLOCKED, R_Deleting, "waiting for its targets to stop serving");
 	if (w->newest.id && is(w->newest.status, "building"))
-		give_up(p, a, w, R_Deleting, "the function is being removed");
+		give_up(p, a, w, &w->newest, R_Deleting, "the function is being removed");
 	for (size_t i = 0; i < w->ntargets; i++)
 		if (w->targets[i].exists)
 			return;
@@ -35,8 +36,6 @@ static void plan_removal(const struct function_world *w, struct arena *a, struct
 static void plan_new_version(const struct function_world *w, struct arena *a, struct plan *p)
 {
 	settle(p, VERDICT_ACT, R_Building, "");
-	if (w->newest.id && is(w->newest.status, "building"))
-		give_up(p, a, w, R_Building, "superseded by newer input");
 	(void)plan_add(p, a, STEP_NEW_VERSION, w->name, w->next_version);
 }
 
@@ -50,19 +49,22 @@ static void plan_build(const struct function_world *w, int64_t now_ms, struct ar
 	if (v->build == BUILD_DONE)
 		plan_add(p, a, v->written ? STEP_PUBLISH : STEP_WRITE_IMAGE, w->name, v->n)->id = v->id;
 	else if (v->build == BUILD_REFUSED)
-		give_up(p, a, w, v->refused, v->refused_message);
+		give_up(p, a, w, v, v->refused, v->refused_message);
 	else if (v->deadline_ms && now_ms >= v->deadline_ms && !away)
-		give_up(p, a, w, R_BuildTimeout, "the build did not end before its deadline");
+		give_up(p, a, w, v, R_BuildTimeout, "the build did not end before its deadline");
 	else if (v->build == BUILD_NONE)
 		plan_add(p, a, STEP_START_BUILD, w->name, v->n)->id = v->id;
 }
 
-/* A target whose last pass has seen neither this manifest nor the newest version says nothing yet, unless that it cannot look. */
+/* A target whose last pass has seen neither this manifest nor the newest version, nor what it was asked for since, says nothing yet, unless that it
+ * cannot look. */
 static bool target_is_current(const struct function_world *w, const struct function_target *t)
 {
 	if (t->exists && reason_is_outage(reason_parse(t->status)))
 		return true;
 	if (!t->exists || t->seen_generation < w->generation)
+		return false;
+	if (is(t->status, "Serving") && t->serving != t->want)
 		return false;
 	return !is(t->declared, "follow") || t->want == w->newest.n || is(t->status, "Held");
 }
@@ -75,13 +77,23 @@ static bool all_stopped(const struct function_world *w)
 	return n == w->ntargets;
 }
 
+/* What is newest, or that it serves nowhere. */
+static const char *serving_message(const struct function_world *w, struct arena *a)
+{
+	long long newest = w->newest.n;
+	for (size_t i = 0; i < w->ntargets; i++)
+		if (w->targets[i].serving == w->newest.n)
+			return arena_printf(a, "version %lld", newest);
+	return arena_printf(a, "version %lld in %s; version %lld is built", (long long)w->targets[0].serving, w->targets[0].environment, newest);
+}
+
 /* Built: the function is what its targets are. The first that does not serve speaks. */
 static void plan_summary(const struct function_world *w, struct arena *a, struct plan *p)
 {
 	if (w->ntargets == 0)
 		settle(p, VERDICT_STEADY, R_NoTarget, "built, but no environment runs it");
 	else
-		settle(p, VERDICT_STEADY, all_stopped(w) ? R_Stopped : R_Serving, arena_printf(a, "version %lld", (long long)w->newest.n));
+		settle(p, VERDICT_STEADY, all_stopped(w) ? R_Stopped : R_Serving, serving_message(w, a));
 	for (size_t i = 0; i < w->ntargets; i++) {
 		const struct function_target *t = &w->targets[i];
 		bool current = target_is_current(w, t);
@@ -93,37 +105,42 @@ static void plan_summary(const struct function_world *w, struct arena *a, struct
 	}
 }
 
-void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret)
+static void plan_living(const struct function_world *w, int64_t now_ms, struct arena *a, struct plan *p)
 {
-	const struct function_world *w = world;
-	*ret = (struct plan){.verdict = VERDICT_STEADY, .status = R_None, .message = ""};
-	if (!w->declared)
-		return;
-	if (w->deleting) {
-		plan_removal(w, a, ret);
-		return;
-	}
-	if (!w->base) {
-		settle(ret, VERDICT_BLOCKED, R_UnknownRuntime,
-		       arena_printf(a, "there is no runtime \"%s\"", w->spec->runtime));
+	if (!w->runtime.found) {
+		settle(p, VERDICT_BLOCKED, R_UnknownRuntime, arena_printf(a, "there is no runtime \"%s\"", w->spec->runtime));
 		return;
 	}
 	const struct function_version *v = &w->newest;
 	char hash[DIGEST_TEXT];
 	/* A new base rebuilds what was built only where the runtime says so; what has failed may be mended by it. */
 	bool built_on = v->id && !is(v->status, "failed");
-	struct digest want = function_source_hash(w->spec, built_on ? v->base : w->base);
+	struct digest want = function_source_hash(w->spec, built_on ? v->base : w->runtime.spec->base);
 	bool same_input = v->id && is(v->input_hash, digest_text(&want, hash));
-	bool outdated = same_input && w->rebuild_auto && v->runtime_changed && !is(v->status, "building");
+	bool outdated = same_input && is(w->runtime.spec->rebuild, "auto") && v->runtime_changed && !is(v->status, "building");
 	if (!same_input || outdated)
-		plan_new_version(w, a, ret);
+		plan_new_version(w, a, p);
 	else if (is(v->status, "building"))
-		plan_build(w, now_ms, a, ret);
+		plan_build(w, now_ms, a, p);
 	else if (is(v->status, "failed"))
-		settle(ret, VERDICT_BLOCKED, R_BuildFailed,
-		       arena_printf(a, "version %lld: %s: %s", (long long)v->n, v->reason, v->message));
+		settle(p, VERDICT_BLOCKED, R_BuildFailed, arena_printf(a, "version %lld: %s: %s", (long long)v->n, v->reason, v->message));
 	else
-		plan_summary(w, a, ret);
+		plan_summary(w, a, p);
+}
+
+void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret)
+{
+	const struct function_world *w = world;
+	*ret = (struct plan){.verdict = VERDICT_STEADY, .status = R_None, .message = ""};
+	if (!w->declared)
+		return;
+	const char *why = w->deleting ? "the function is being removed" : arena_printf(a, "superseded by version %lld", (long long)w->newest.n);
+	for (size_t i = 0; i < w->nsuperseded; i++)
+		give_up(ret, a, w, &w->superseded[i], w->deleting ? R_Deleting : R_Building, why);
+	if (w->deleting)
+		plan_removal(w, a, ret);
+	else
+		plan_living(w, now_ms, a, ret);
 	if (ret->nsteps > 0)
 		ret->verdict = VERDICT_ACT;
 }

@@ -80,7 +80,7 @@ static const char **env_of(const struct pairs *env, struct arena *a)
 static enum err_class write_image(struct publishing *k, struct err *e)
 {
 	const struct function_spec *f = k->w->spec;
-	const struct runtime_spec *r = k->w->runtime;
+	const struct runtime_spec *r = k->w->runtime.spec;
 	const struct strings *command = f->command.n ? &f->command : &r->command;
 	const char **argv = arena_array(k->p->arena, command->n + 1, sizeof *argv);
 	for (size_t i = 0; i < command->n; i++)

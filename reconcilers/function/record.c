@@ -21,7 +21,7 @@ enum err_class function_record(struct pass *p, const void *world, const struct p
 	struct condition extra[2];
 	size_t n = 0;
 	extra[n++] = built(w);
-	if (w->newest.id && w->base && w->newest.runtime_changed)
+	if (w->newest.id && w->runtime.found && w->newest.runtime_changed)
 		extra[n++] = (struct condition){"BaseOutdated", "True", "BaseOutdated", "the runtime changed since the version was built"};
 	return record_conditions(p, KIND_FUNCTION, w->generation, plan, failure, extra, n, e);
 }

@@ -25,7 +25,8 @@ struct story {
 	enum build_state build;
 	bool written;
 	int64_t deadline_ms;
-	struct function_target targets[2];
+	size_t nsuperseded;         /* versions before the newest that are still building */
+	struct function_target targets[2]; /* what is wanted is routed unless it says otherwise */
 	enum verdict verdict;
 	enum reason reason;         /* the plan's status where it has no step */
 	enum step_kind steps[3];    /* ends with STEP_KIND_COUNT */
@@ -53,8 +54,18 @@ static const struct story stories[] = {
 	 .verdict = VERDICT_ACT, .steps = {STEP_PUBLISH, STEP_KIND_COUNT}},
 	{.about = "a refused source ends the version", .status = "building", .build = BUILD_REFUSED, .deadline_ms = NOW + 1, .verdict = VERDICT_ACT,
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_SourceInvalid},
-	{.about = "newer input supersedes a build", .status = "building", .input = OTHER, .build = BUILD_RUNNING, .deadline_ms = NOW + 1,
-	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_NEW_VERSION, STEP_KIND_COUNT}},
+	{.about = "newer input does not wait for a build", .status = "building", .input = OTHER, .build = BUILD_RUNNING, .deadline_ms = NOW + 1,
+	 .verdict = VERDICT_ACT, .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
+	{.about = "a newer version supersedes those still building", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW + 1, .nsuperseded = 2,
+	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
+	{.about = "and its own build begins in the same pass", .status = "building", .deadline_ms = NOW + 1, .nsuperseded = 1, .verdict = VERDICT_ACT,
+	 .steps = {STEP_FAIL_BUILD, STEP_START_BUILD, STEP_KIND_COUNT}, .why = R_Building},
+	{.about = "also when the newer one is ready already", .status = "ready", .nsuperseded = 1, .verdict = VERDICT_ACT,
+	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
+	{.about = "or has failed", .status = "failed", .nsuperseded = 1, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT},
+	 .why = R_Building},
+	{.about = "and where the runtime went away", .status = "building", .no_runtime = true, .nsuperseded = 1, .verdict = VERDICT_ACT,
+	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
 	{.about = "unchanged input makes no version", .status = "ready", .verdict = VERDICT_STEADY, .reason = R_NoTarget, .steps = {STEP_KIND_COUNT}},
 	{.about = "changed input makes one", .status = "ready", .input = OTHER, .verdict = VERDICT_ACT, .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
 	{.about = "a failed version waits for new input", .status = "failed", .verdict = VERDICT_BLOCKED, .reason = R_BuildFailed, .steps = {STEP_KIND_COUNT}},
@@ -82,6 +93,10 @@ static const struct story stories[] = {
 	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7}},
 	 .verdict = VERDICT_STEADY, .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
+	{.about = "so may one that was deployed to", .status = "ready", .targets = {{"staging", "", true, "Serving", "", 3, 7}}, .verdict = VERDICT_STEADY,
+	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
+	{.about = "one that was just deployed to does not serve that yet, whatever it said before", .status = "ready",
+	 .targets = {{"staging", "", true, "Serving", "", 4, 7, 3}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "a declared target that is not there yet", .status = "ready", .targets = {{"dev", "follow", false, "", "", 0, 0}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "the target that does not serve speaks", .status = "ready",
@@ -92,6 +107,8 @@ static const struct story stories[] = {
 	{.about = "then the function goes", .deleting = true, .status = "ready", .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
 	{.about = "a declared target that never was does not hold a removal up", .deleting = true, .status = "ready",
 	 .targets = {{"dev", "follow", false, "", "", 0, 0}}, .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
+	{.about = "superseded ones too", .deleting = true, .status = "building", .nsuperseded = 1, .targets = {{"dev", "", true, "Deleting", "", 4, 7}},
+	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Deleting},
 	{.about = "a build under way is given up by a removal", .deleting = true, .status = "building", .build = BUILD_RUNNING,
 	 .targets = {{"dev", "", true, "Deleting", "", 4, 7}}, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
 };
@@ -115,10 +132,15 @@ static void check(const struct story *s)
 	char hash[DIGEST_TEXT];
 	struct function_target targets[ARRAY_LEN(s->targets)];
 	memcpy(targets, s->targets, sizeof targets);
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
+		if (!targets[i].serving)
+			targets[i].serving = targets[i].want;
+	const struct function_version superseded[] = {{.id = "b", .n = 2}, {.id = "c", .n = 3}};
+	const struct runtime_spec runtime = {.base = s->base ? s->base : BASE, .rebuild = s->rebuild_auto ? "auto" : "manual"};
 	struct function_world w = {
 		.declared = !s->undeclared, .deleting = s->deleting, .name = "hello", .generation = 7, .spec = &spec,
-		.base = s->no_runtime ? NULL : s->base ? s->base : BASE, .rebuild_auto = s->rebuild_auto, .owner = "manifest", .function_id = "f",
-		.targets = targets, .ntargets = count_targets(s), .next_version = 5,
+		.runtime = {.found = !s->no_runtime, .spec = &runtime}, .owner = "manifest", .function_id = "f",
+		.targets = targets, .ntargets = count_targets(s), .next_version = 5, .superseded = superseded, .nsuperseded = s->nsuperseded,
 		.newest = {.id = s->status ? "d" : NULL, .n = 4, .input_hash = digest_text(&built_of, hash), .base = BASE, .runtime_changed = s->base != NULL, .status = s->status,
 			   .reason = "SourceInvalid", .message = "bad", .deadline_ms = s->deadline_ms, .build = s->build, .written = s->written, .refused = R_SourceInvalid,
 			   .refused_message = "bad"},
