@@ -22,11 +22,12 @@ serve() { # RELEASE: from now on
 	SERVER=$!
 	ok "release $1 serves" within 10 answers_as "$1"
 }
-# Lines of the log that started after T, of each kind: at least N.
-has() { # LOAD T N
-	local kind
-	for kind in request slow websocket; do
-		[ "$(awk -v t="t$2" -v kind="$kind" '"t" $1 > t && $4 == kind' "$WORK/load.$1.log" | wc -l)" -ge "$3" ] || return 1
+# Of each kind at least N answers that were asked for after T.
+has() { # LOAD T N KIND…
+	local log=$WORK/load.$1.log t=t$2 n=$3 kind
+	shift 3
+	for kind; do
+		[ "$(awk -v t="$t" -v kind="$kind" '"t" $1 > t && $4 == kind' "$log" | wc -l)" -ge "$n" ] || return 1
 	done
 }
 # Twenty requests to PATH.
@@ -47,7 +48,7 @@ is 'no other path' "$(curl -s -o /dev/null -w '%{http_code}' "$URL/else")" 404
 # --- a load without failures
 begin=$(now)
 start_load calm switching.dev --slow-ms 300 --hold 0.5
-ok 'each kind is answered, and WebSockets are opened again' within 20 has calm "$begin" 3
+ok 'each kind is answered, and WebSockets are opened again' within 20 has calm "$begin" 3 request slow websocket
 no_failed_load 'a release that stays' calm
 is 'each client kept its connection' "$(loaded .connections)" 10
 is 'slow answers took their time' "$(loaded '.slow_max >= 300')" true
@@ -66,7 +67,8 @@ wait "$SERVER"
 is 'who ends well' $? 0
 serve 2
 changed=$(now)
-ok 'everything comes back' within 20 has change "$changed" 1
+ok 'requests are answered again' within 20 has change "$changed" 1 request slow
+ok 'and a WebSocket is open' within 20 has change "$ending" 1 websocket
 stop_load change
 is 'the WebSocket was told' "$(failed '^message closed$')" 1
 is 'nothing was cut' "$(failed ' cut')" 0
