@@ -4,9 +4,6 @@
 
 #include "schema/store_private.h"
 
-/* Takes the admission lock once in the caller's transaction. */
-enum err_class admission_begin(struct store *s, struct err *e) MUST_USE;
-
 /* INVALID InUse naming one that still refers to it. */
 enum err_class check_referrers(struct store *s, enum kind kind, const char *project, const char *name, struct err *e) MUST_USE;
 

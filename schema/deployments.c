@@ -113,6 +113,14 @@ enum err_class deployment_by_version(struct store *s, const char *function_id, i
 	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
+enum err_class deployment_of_source(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret,
+				    bool *ret_found, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_deployment_of_source, &res, e, function_id, source_digest);
+	return r ? r : take_maybe(&res, a, ret, ret_found, e);
+}
+
 enum err_class deployment_create(struct store *s, const struct deployment_new *d, char ret_id[UUID_TEXT], int64_t *ret_version, struct err *e)
 {
 	struct number deadline = number_text(d->deadline_in_ms), expected = number_text(d->expected);

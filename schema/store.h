@@ -88,6 +88,8 @@ struct apply_opts {
 	const char *owner, *actor;
 	bool force;
 };
+/* Takes that lock at once, in the caller's transaction: what is read from here on is not admitted anew until its end. */
+enum err_class admission_begin(struct store *s, struct err *e) MUST_USE;
 enum err_class manifest_apply(struct store *s, const struct manifest *m, const struct apply_opts *o, struct applied *ret, struct err *e) MUST_USE;
 /* After all documents of one apply: references that must exist do (runtime of a function, inherits, function and environment of a pin), no inheritance cycle. */
 enum err_class manifest_check_references(struct store *s, const struct manifest *m, struct err *e) MUST_USE;
@@ -146,6 +148,9 @@ enum err_class deployment_newest_ready(struct store *s, const char *function_id,
 /* The newest ready version with this image digest ("sha256:…") or label; bindings.c. */
 enum err_class deployment_by_word(struct store *s, const char *function_id, const char *word, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 enum err_class deployment_by_version(struct store *s, const char *function_id, int64_t version, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
+
+/* The newest version whose archive is in the artifact store and is this source. */
+enum err_class deployment_of_source(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
 
 /* Takes the next number. CONFLICT DatabaseConflict when that is not `expected` any more (0: any). */
 struct deployment_new {

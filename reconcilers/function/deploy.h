@@ -9,7 +9,8 @@
 struct deploy_request {
 	const char *project, *function;
 	const struct manifest *manifest; /* declares the function as well; NULL: as it is declared */
-	const char *source_digest;       /* "sha256:…" of the uploaded archive; NULL: as declared, built anew on the runtime's present base */
+	const char *source_digest;       /* "sha256:…" of the uploaded archive; NULL: the manifest's, or as declared: built anew on the runtime's present base */
+	bool uploaded;                   /* the source is among the uploads; else an earlier version must have it */
 	const char *environment;         /* NULL: the project's default */
 	const char *actor, *note;
 	bool force;                      /* take over what another writer owns */

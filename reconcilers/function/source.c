@@ -13,18 +13,14 @@ static const char *upload_path(const struct pass *p, const struct digest *d)
 /* An earlier version of this function with the same source has it in the store. */
 static enum err_class from_store(struct pass *p, const char *function_id, const char *source_digest, int *ret_fd, struct err *e)
 {
-	enum { EARLIER = 50 };
-	struct deployment_row *rows;
-	size_t n;
-	enum err_class c = deployments_load(p->store, function_id, EARLIER, p->arena, &rows, &n, e);
+	struct deployment_row d;
+	bool found;
+	uint64_t size;
+	enum err_class c = deployment_of_source(p->store, function_id, source_digest, p->arena, &d, &found, e);
 	if (c)
 		return c;
-	for (size_t i = 0; i < n; i++)
-		if (rows[i].s3_key && strcmp(rows[i].source_digest, source_digest) == 0) {
-			uint64_t size;
-			return artifacts_get(p->artifacts, rows[i].s3_key, ret_fd, &size, e);
-		}
-	return err_set(e, INVALID, R_SourceMissing, "the source %s was not uploaded", source_digest);
+	return found ? artifacts_get(p->artifacts, d.s3_key, ret_fd, &size, e)
+		     : err_set(e, INVALID, R_SourceMissing, "the source %s was not uploaded", source_digest);
 }
 
 enum err_class source_open(struct pass *p, const char *function_id, const char *source_digest, int *ret_fd, struct err *e)
