@@ -57,8 +57,8 @@ static enum err_class forgive(struct pass *p, const char *function_id, const str
 static enum err_class lift_hold(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
 {
 	bool was = false;
-	const char *message = s->number ? arena_printf(p->arena, "version %lld ends the rollback's hold in %s", (long long)s->number, p->key.environment)
-					: arena_printf(p->arena, "a changed pin ends the rollback's hold in %s", p->key.environment);
+	const char *what = s->number ? arena_printf(p->arena, "version %lld, which is what is declared, ends", (long long)s->number) : "a changed pin ends";
+	const char *message = arena_printf(p->arena, "%s the rollback's hold in %s", what, p->key.environment);
 	enum err_class c = hold_lift(p->store, function_id, p->key.environment, actor, &was, e);
 	if (c || !was)
 		return c;

@@ -230,12 +230,12 @@ static enum err_class want_tuple(struct reading *r, const struct deployment_row 
 	return c;
 }
 
-static enum err_class want_resolved(struct reading *r, struct err *e)
+static json_t *declared_tuple(struct reading *r)
 {
-	const struct deployment_row *d = &r->resolved;
-	json_t *tuple = json_in_arena(tuple_make(d->image_digest, &r->function.m.spec.function, chain_specs(r), r->nchain), r->p->arena);
-	return want_tuple(r, d, tuple, e);
+	return json_in_arena(tuple_make(r->resolved.image_digest, &r->function.m.spec.function, chain_specs(r), r->nchain), r->p->arena);
 }
+
+static enum err_class want_resolved(struct reading *r, struct err *e) { return want_tuple(r, &r->resolved, declared_tuple(r), e); }
 
 /* The held release, with whatever of the declared configuration has changed since the rollback. */
 static enum err_class want_held(struct reading *r, struct err *e)
@@ -259,6 +259,13 @@ static enum err_class want_held(struct reading *r, struct err *e)
 	return want_tuple(r, &d, json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
 }
 
+/* Whether what is held is just what the binding means: then there is nothing to keep out. */
+static bool held_is_declared(struct reading *r)
+{
+	const struct target_world *w = r->w;
+	return r->found && r->resolved.version == w->wanted.version && json_equal(declared_tuple(r), w->wanted.tuple);
+}
+
 /* A hold ends by a version above its floor, and by a pin that says something else than when it was set. */
 static enum err_class read_wanted(struct reading *r, struct err *e)
 {
@@ -267,9 +274,14 @@ static enum err_class read_wanted(struct reading *r, struct err *e)
 	bool repinned = holds && r->pin_word && (!h->pin || strcmp(h->pin, r->pin_word) != 0);
 	bool newer = holds && r->means > h->floor;
 	r->w->lifts = repinned || (newer && r->found);
-	if (holds && !repinned && !newer)
-		return want_held(r, e);
-	return r->found ? want_resolved(r, e) : OK;
+	if (!holds || repinned || newer)
+		return r->found ? want_resolved(r, e) : OK;
+	enum err_class c = want_held(r, e);
+	if (!c && !h->pending && held_is_declared(r)) {
+		r->w->held = false;
+		r->w->lifts = true;
+	}
+	return c;
 }
 
 static enum err_class read_desired(struct reading *r, struct err *e)
