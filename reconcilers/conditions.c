@@ -1,29 +1,6 @@
 #include "reconcilers/conditions.h"
 
-#include <string.h>
-
 #include "reconcilers/tx.h"
-
-static bool is_among(enum reason r, const enum reason *list, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (list[i] == r)
-			return true;
-	return false;
-}
-
-bool reason_is_outage(enum reason r)
-{
-	static const enum reason away[] = {R_NodeUnavailable, R_GatewayUnavailable, R_RegistryUnavailable, R_StoreUnavailable, R_DatabaseUnavailable,
-					   R_DatabaseConflict, R_DiskFull, R_NoCapacity, R_OutOfResources, R_StaleEpoch, R_LeaseLost};
-	return is_among(r, away, ARRAY_LEN(away));
-}
-
-bool reason_progresses(enum reason r)
-{
-	static const enum reason under_way[] = {R_Pending, R_Building, R_Starting, R_Switching, R_Deleting};
-	return is_among(r, under_way, ARRAY_LEN(under_way)) || reason_is_outage(r);
-}
 
 static bool is_ready(enum reason r)
 {

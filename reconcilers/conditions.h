@@ -7,13 +7,6 @@
 
 #include "reconcilers/reconciler.h"
 
-/* Whether a reason (of a plan, a target or a failure) means that work is under way. */
-bool reason_progresses(enum reason r);
-
-/* Whether it means that something outside is away for now: it is tried again for ever. A target says so even before it has seen
- * what is declared, since looking is what it cannot do. */
-bool reason_is_outage(enum reason r);
-
 /* Writes Ready and Progressing, and `extra` before them, in one fenced transaction; nothing when nothing differs. */
 enum err_class record_conditions(struct pass *p, enum kind kind, int64_t generation, const struct plan *plan, const struct err *failure,
 				 const struct condition *extra, size_t nextra, struct err *e) MUST_USE;

@@ -1,29 +1,11 @@
 #include "api/admission.h"
 
 #include <string.h>
-#include <strings.h>
 
+#include "api/body.h"
 #include "api/diff.h"
 #include "api/handlers.h"
 #include "base/utf8.h"
-
-enum { NODES_MAX = 50000 };
-
-/* Counts values outside strings before anything is allocated for them: 8 MiB of "[[]," would become half a gigabyte. */
-static bool few_values(const char *p, size_t n)
-{
-	size_t values = 0;
-	bool in_string = false;
-	for (size_t i = 0; i < n; i++) {
-		if (in_string && p[i] == '\\')
-			i++;
-		else if (p[i] == '"')
-			in_string = !in_string;
-		else if (!in_string && (p[i] == '[' || p[i] == '{' || p[i] == ',') && ++values > NODES_MAX)
-			return false;
-	}
-	return true;
-}
 
 static void add_problem(struct request *r, const char *file, int line, int column, const char *reason, const char *object, const char *message)
 {
@@ -77,22 +59,6 @@ static enum err_class decode_file(struct request *r, struct admission *ad, const
 	return c == INVALID ? OK : c; /* its problems are in ad->ms */
 }
 
-static enum err_class known_members(const json_t *j, const char *const *known, size_t n, const char *where, struct err *e)
-{
-	for (void *it = json_object_iter((json_t *)j); it; it = json_object_iter_next((json_t *)j, it)) {
-		const char *key = json_object_iter_key(it);
-		bool ok = false;
-		for (size_t i = 0; i < n; i++)
-			ok = ok || strcmp(known[i], key) == 0;
-		if (ok)
-			continue;
-		const char *near = nearest_name(key, known, n);
-		return err_set(e, INVALID, R_BadRequest, "%s has no member \"%.40s\"%s%s%s", where, key, near ? "; did you mean \"" : "", near ? near : "",
-			       near ? "\"?" : "");
-	}
-	return OK;
-}
-
 static enum err_class decode_files(struct request *r, struct admission *ad, const json_t *files, struct err *e)
 {
 	static const char *const members[] = {"name", "text"};
@@ -104,7 +70,7 @@ static enum err_class decode_files(struct request *r, struct admission *ad, cons
 		const char *name, *text;
 		if (!json_is_object(file))
 			return err_set(e, INVALID, R_BadRequest, "files[%zu] must be an object", i);
-		enum err_class c = known_members(file, members, ARRAY_LEN(members), "a file", e);
+		enum err_class c = body_members(file, members, ARRAY_LEN(members), "a file", e);
 		if (!c)
 			c = json_need_str(file, "name", &name, e);
 		if (!c)
@@ -150,30 +116,15 @@ static enum err_class set_sources(struct request *r, struct admission *ad, const
 	return OK;
 }
 
-static enum err_class flag(const json_t *body, const char *key, bool *ret, struct err *e)
-{
-	const json_t *v = json_object_get(body, key);
-	if (v && !json_is_boolean(v))
-		return err_set(e, INVALID, R_BadRequest, "\"%s\" must be true or false", key);
-	*ret = *ret || json_is_true(v);
-	return OK;
-}
-
 static enum err_class read_json(struct request *r, struct admission *ad, struct err *e)
 {
 	static const char *const members[] = {"files", "sources", "force", "dryRun"};
-	if (!few_values(buf_str(&r->body), r->body.len))
-		return err_set(e, INVALID, R_TooLarge, "the body has more than %d JSON values", NODES_MAX);
-	AUTO_JSON json_t *body = NULL;
-	enum err_class c = json_parse(buf_str(&r->body), r->body.len, &body, e);
-	if (!c && !json_is_object(body))
-		c = err_set(e, INVALID, R_BadRequest, "the body must be a JSON object");
+	const json_t *body;
+	enum err_class c = body_object(r, members, ARRAY_LEN(members), &body, e);
 	if (!c)
-		c = known_members(body, members, ARRAY_LEN(members), "the body", e);
+		c = body_flag(body, "force", &ad->force, e);
 	if (!c)
-		c = flag(body, "force", &ad->force, e);
-	if (!c)
-		c = flag(body, "dryRun", &ad->dry_run, e);
+		c = body_flag(body, "dryRun", &ad->dry_run, e);
 	if (!c)
 		c = decode_files(r, ad, json_object_get(body, "files"), e);
 	if (!c)
@@ -181,18 +132,11 @@ static enum err_class read_json(struct request *r, struct admission *ad, struct 
 	return c;
 }
 
-static bool is_type(const char *header, const char *type)
-{
-	size_t n = strlen(type);
-	return strncasecmp(header, type, n) == 0 && strchr("; \t", header[n]);
-}
-
 static enum err_class read_body(struct request *r, struct admission *ad, struct err *e)
 {
-	const char *type = MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, "Content-Type");
-	if (type && is_type(type, "application/json"))
+	if (body_is(r, "application/json"))
 		return read_json(r, ad, e);
-	if (type && (is_type(type, "application/yaml") || is_type(type, "application/x-yaml") || is_type(type, "text/yaml")))
+	if (body_is(r, "application/yaml") || body_is(r, "application/x-yaml") || body_is(r, "text/yaml"))
 		return decode_file(r, ad, "body", buf_str(&r->body), r->body.len, e);
 	return err_set(e, INVALID, R_BadRequest, "the Content-Type must be application/json or application/yaml");
 }
@@ -224,6 +168,31 @@ static void collect_problems(struct request *r, struct admission *ad)
 	}
 }
 
+/* All problems at once, or the documents in order. */
+static enum err_class conclude(struct request *r, struct admission *ad, struct err *e)
+{
+	collect_problems(r, ad);
+	enum err_class c = admission_verdict(r, e);
+	if (!c && ad->ms.n == 0)
+		c = err_set(e, INVALID, R_BadRequest, "there is no document in what was sent");
+	if (!c)
+		ad->order = apply_order(ad->ms.items, ad->ms.n, &r->arena);
+	return c;
+}
+
+enum err_class admission_documents(struct request *r, const json_t *body, struct admission *ret, struct err *e)
+{
+	struct admission ad = {0};
+	enum err_class c = decode_files(r, &ad, json_object_get(body, "files"), e);
+	if (!c)
+		c = set_sources(r, &ad, json_object_get(body, "sources"), e);
+	if (!c)
+		c = conclude(r, &ad, e);
+	if (!c)
+		*ret = ad;
+	return c;
+}
+
 enum err_class admission_read(struct request *r, struct admission *ret, struct err *e)
 {
 	struct admission ad = {0};
@@ -232,17 +201,11 @@ enum err_class admission_read(struct request *r, struct admission *ret, struct e
 		c = request_bool(r, "dryRun", &ad.dry_run, e);
 	if (!c)
 		c = read_body(r, &ad, e);
-	if (c)
-		return c;
-	collect_problems(r, &ad);
-	c = admission_verdict(r, e);
-	if (!c && ad.ms.n == 0)
-		c = err_set(e, INVALID, R_BadRequest, "there is no document in what was sent");
-	if (c)
-		return c;
-	ad.order = apply_order(ad.ms.items, ad.ms.n, &r->arena);
-	*ret = ad;
-	return OK;
+	if (!c)
+		c = conclude(r, &ad, e);
+	if (!c)
+		*ret = ad;
+	return c;
 }
 
 enum err_class admission_source(struct request *r, struct store *s, const struct manifest *m, struct err *e)

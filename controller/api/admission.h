@@ -13,6 +13,9 @@ struct admission {
 /* INVALID with r->problems when any document has one; nothing has been asked of the database then. */
 enum err_class admission_read(struct request *r, struct admission *ret, struct err *e) MUST_USE;
 
+/* The same of the "files" and "sources" of a body that has other members as well. */
+enum err_class admission_documents(struct request *r, const json_t *body, struct admission *ret, struct err *e) MUST_USE;
+
 /* Adds to r->problems, up to MANIFEST_MAX_PROBLEMS. */
 void admission_problem(struct request *r, const struct manifest *m, const struct err *e);
 /* INVALID summing r->problems up in *e, or OK when there is none. */

@@ -11,7 +11,11 @@ enum err_class uploads_init(struct api *a, struct err *e) MUST_USE;
 bool uploads_has(const struct api *a, const struct digest *d);
 handler_fn post_apply, post_plan;                                           /* apply.c */
 handler_fn list_objects, get_object, delete_object;                         /* objects.c */
-handler_fn get_deployments, get_history, get_function_targets, get_targets, get_instances, get_work; /* reads.c */
+handler_fn post_rollback, post_release_hold;                                /* rollback.c */
+handler_fn get_deployments, get_deployment, get_all_deployments, get_rollbacks, get_rollback;        /* reads.c */
+handler_fn get_history, get_function_targets, get_targets, get_instances, get_work;
+/* "http://hello.dev.fn.localhost:7380/": where the gateway answers for it. Only the configuration knows its port and domain. */
+json_t *host_url(struct request *r, const char *project, const char *label, const char *environment);
 handler_fn get_events;                                                      /* events.c */
 handler_fn get_logs;                                                        /* logs.c */
 

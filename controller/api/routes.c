@@ -1,6 +1,8 @@
 /* Every route the API has. The first that matches wins, so literal paths stand before {kind}. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "api/body.h"
 #include "api/handlers.h"
 
 static const struct endpoint routes[] = {
@@ -12,9 +14,15 @@ static const struct endpoint routes[] = {
 	{"POST", "/apply", ACCESS_WRITE, post_apply, "force dryRun", API_BODY_MAX, NULL},
 	{"POST", "/plan", ACCESS_READ, post_plan, "force", API_BODY_MAX, NULL},
 	{"GET", "/functions/{id}/deployments", ACCESS_READ, get_deployments, "project limit cursor", 0, NULL},
+	{"GET", "/functions/{id}/deployments/{version}", ACCESS_READ, get_deployment, "project", 0, NULL},
+	{"POST", "/functions/{id}/rollback", ACCESS_WRITE, post_rollback, "project", BODY_OPTIONS_MAX, NULL},
+	{"POST", "/functions/{id}/release-hold", ACCESS_WRITE, post_release_hold, "project", BODY_OPTIONS_MAX, NULL},
+	{"GET", "/functions/{id}/rollbacks", ACCESS_READ, get_rollbacks, "project limit cursor", 0, NULL},
+	{"GET", "/functions/{id}/rollbacks/{rollback}", ACCESS_READ, get_rollback, "project", 0, NULL},
 	{"GET", "/functions/{id}/history", ACCESS_READ, get_history, "project limit cursor", 0, NULL},
 	{"GET", "/functions/{id}/targets", ACCESS_READ, get_function_targets, "project environment", 0, NULL},
 	{"GET", "/functions/{id}/logs", ACCESS_READ, get_logs, "project environment tail follow", 0, NULL},
+	{"GET", "/deployments", ACCESS_READ, get_all_deployments, "project all limit cursor", 0, NULL},
 	{"GET", "/targets", ACCESS_READ, get_targets, "project function environment", 0, NULL},
 	{"GET", "/instances", ACCESS_READ, get_instances, "project function environment", 0, NULL},
 	{"GET", "/events", ACCESS_READ, get_events, "project kind name after limit", 0, NULL},
@@ -26,8 +34,21 @@ static const struct endpoint routes[] = {
 
 struct captured {
 	enum kind kind;
-	const char *id, *digest;
+	const char *id, *digest, *rollback;
+	int64_t version;
 };
+
+/* "3" or "v3". */
+static bool parse_version(const char *text, int64_t *ret)
+{
+	enum { DIGITS_MAX = 9 };
+	text += *text == 'v';
+	size_t n = strlen(text);
+	if (n == 0 || n > DIGITS_MAX || strspn(text, "0123456789") != n)
+		return false;
+	*ret = strtoll(text, NULL, 10);
+	return true;
+}
 
 static bool capture(const char *slot, size_t nslot, const char *text, struct captured *to)
 {
@@ -40,6 +61,12 @@ static bool capture(const char *slot, size_t nslot, const char *text, struct cap
 		to->digest = text;
 		return digest_parse(text, &d);
 	}
+	if (strncmp(slot, "{rollback}", nslot) == 0) {
+		to->rollback = text;
+		return true;
+	}
+	if (strncmp(slot, "{version}", nslot) == 0)
+		return parse_version(text, &to->version);
 	for (int k = 0; k < KIND_COUNT; k++)
 		if (strcmp(kind_info((enum kind)k)->plural, text) == 0) {
 			to->kind = (enum kind)k;
@@ -74,10 +101,10 @@ enum err_class route_match(struct request *r, const char **ret_allow, struct err
 {
 	AUTO_BUF struct buf allow = BUF_INIT(256);
 	const struct endpoint *found = NULL;
-	struct captured got = {KIND_COUNT, NULL, NULL}, first = got;
+	struct captured got = {.kind = KIND_COUNT}, first = got;
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		const struct endpoint *route = &routes[i];
-		struct captured here = {KIND_COUNT, NULL, NULL};
+		struct captured here = {.kind = KIND_COUNT};
 		if (!matches(route->pattern, r->path, &r->arena, &here))
 			continue;
 		(void)buf_printf(&allow, "%s%s%s", route->method, strcmp(route->method, "GET") == 0 ? ", HEAD" : "", ", "); /* a few words always fit */
@@ -99,5 +126,7 @@ enum err_class route_match(struct request *r, const char **ret_allow, struct err
 	r->kind = got.kind;
 	r->id = got.id;
 	r->digest = got.digest;
+	r->rollback = got.rollback;
+	r->version = got.version;
 	return OK;
 }

@@ -42,7 +42,7 @@ struct sink {
 
 struct endpoint {
 	const char *method;
-	const char *pattern; /* "/functions/{id}/logs"; {kind} is the plural of any kind, {id} a name or UUID, {digest} a digest */
+	const char *pattern; /* "/functions/{id}/logs"; {kind} is the plural of any kind, {id} a name or UUID, {digest} a digest, {version} "3" or "v3" */
 	enum access access;
 	handler_fn *handle;
 	const char *query;   /* the query parameters it takes, separated by blanks */
@@ -61,7 +61,8 @@ struct request {
 	bool local;                /* through the unix socket */
 
 	enum kind kind;            /* of {kind} */
-	const char *id, *digest;   /* of {id} and {digest}, or NULL */
+	const char *id, *digest, *rollback; /* of {id}, {digest} and {rollback}, or NULL */
+	int64_t version;           /* of {version} */
 
 	struct buf body;
 	uint64_t body_seen;

@@ -34,6 +34,27 @@ const char *reason_hint(const char *token)
 	return strcmp(reasons[r].token, token) == 0 ? reasons[r].hint : "";
 }
 
+static bool is_among(enum reason r, const enum reason *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == r)
+			return true;
+	return false;
+}
+
+bool reason_is_outage(enum reason r)
+{
+	static const enum reason away[] = {R_NodeUnavailable, R_GatewayUnavailable, R_RegistryUnavailable, R_StoreUnavailable, R_DatabaseUnavailable,
+					   R_DatabaseConflict, R_DiskFull, R_NoCapacity, R_OutOfResources, R_StaleEpoch, R_LeaseLost};
+	return is_among(r, away, ARRAY_LEN(away));
+}
+
+bool reason_progresses(enum reason r)
+{
+	static const enum reason under_way[] = {R_Pending, R_Building, R_Starting, R_Switching, R_Deleting};
+	return is_among(r, under_way, ARRAY_LEN(under_way)) || reason_is_outage(r);
+}
+
 const char *err_class_name(enum err_class class)
 {
 	switch (class) {

@@ -23,6 +23,7 @@ enum flag_id {
 	FLAG_HELP, FLAG_SERVER, FLAG_TOKEN_FILE, FLAG_PROJECT,           /* every command's */
 	FLAG_FILE, FLAG_ENV, FLAG_OUTPUT, FLAG_WATCH, FLAG_WAIT, FLAG_TIMEOUT, FLAG_DRY_RUN, FLAG_FORCE, FLAG_FOR, FLAG_FOLLOW, FLAG_TAIL,
 	FLAG_ALL_PROJECTS, FLAG_NO_HEADERS, FLAG_DATA, FLAG_METHOD, FLAG_PATH, FLAG_HEADER, FLAG_NO_WAIT,
+	FLAG_MESSAGE, FLAG_ROLLBACKS, FLAG_OPERATIONS, FLAG_LIMIT,
 	FLAG_COUNT
 };
 
@@ -89,6 +90,10 @@ enum err_class object_argument(const struct cli *c, size_t at, enum kind *ret_ki
 enum err_class check_name(const char *name, struct err *e) MUST_USE;
 /* The one argument of commands about a function, "hello" or "function/hello"; usage is said when there is none. INVALID InvalidFlag, InvalidName. */
 enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e) MUST_USE;
+/* The same where more may follow: args[at]. */
+enum err_class function_word(const struct cli *c, size_t at, const char *usage, const char **ret, struct err *e) MUST_USE;
+/* "3" or "v3". INVALID InvalidFlag. */
+enum err_class version_argument(const char *word, int64_t *ret, struct err *e) MUST_USE;
 
 /* For commands that take flags only: INVALID InvalidFlag naming the first word, so that `-f *.yaml` does not apply one file of many. */
 enum err_class no_arguments(const struct cli *c, struct err *e) MUST_USE;
@@ -102,6 +107,9 @@ enum exit_code cmd_events(struct cli *c);
 enum exit_code cmd_logs(struct cli *c);
 enum exit_code cmd_wait(struct cli *c);
 enum exit_code cmd_invoke(struct cli *c);
+enum exit_code cmd_rollback(struct cli *c);
+enum exit_code cmd_release_hold(struct cli *c);
+enum exit_code cmd_history(struct cli *c);
 enum exit_code cmd_version(struct cli *c);
 enum exit_code cmd_help(struct cli *c);
 

@@ -52,6 +52,20 @@ const struct command commands[] = {
 	 "  fnctl delete function/hello\n"
 	 "  fnctl delete -f hello.yaml --no-wait\n",
 	 FLAGS(FLAG_FILE, FLAG_NO_WAIT, FLAG_TIMEOUT, FLAG_FORCE), cmd_delete},
+	{"rollback", "FUNCTION [VERSION] [-e ENV] [-m REASON]", "Go back to what served before, or to any version",
+	 "Without a version to what served last and was not rolled back past; a deploy that is under way is called off first. Says\n"
+	 "what it does and what is held, and ends when it serves; what does not start leaves everything as it is. Data is not rolled\n"
+	 "back. Exit status 6: it failed; 3: something newer took its place; 5: the time is over, it goes on.\n\n"
+	 "Examples:\n"
+	 "  fnctl rollback hello\n"
+	 "  fnctl rollback hello 3 -e staging -m 'checkout is slow'\n"
+	 "  fnctl rollback hello --dry-run          only says what it would do\n",
+	 FLAGS(FLAG_ENV, FLAG_MESSAGE, FLAG_DRY_RUN, FLAG_NO_WAIT, FLAG_TIMEOUT), cmd_rollback},
+	{"release-hold", "FUNCTION [-e ENV]", "End what a rollback holds",
+	 "The function goes on to what its environment or pin says. Waits until it serves that.\n\n"
+	 "Examples:\n"
+	 "  fnctl release-hold hello -e dev\n",
+	 FLAGS(FLAG_ENV, FLAG_NO_WAIT, FLAG_TIMEOUT), cmd_release_hold},
 	{"invoke", "FUNCTION [-e ENV] [-d BODY] [--path PATH]", "Send a request to a function through the gateway",
 	 "Prints the answer's body. Exit status 6 when the answer is an HTTP error.\n\n"
 	 "Examples:\n"
@@ -67,7 +81,7 @@ void general_help(struct buf *out)
 {
 	(void)buf_puts(out, "fnctl: deploy functions and see how they do\n\nUsage:\n  fnctl COMMAND [FLAGS]\n\nCommands:\n"); /* bounded by the table */
 	for (size_t i = 0; i < commands_n; i++)
-		(void)buf_printf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+		(void)buf_printf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
 	(void)buf_puts(out, "\n`fnctl COMMAND --help` shows a command's flags and examples.\n"
 			    "Exit status: 0 ok, 1 differences (diff), 2 usage or invalid manifest, 3 conflict, 4 denied, 5 timed out,\n"
 			    "  6 failed, 7 held, 20 controller unreachable.\n");

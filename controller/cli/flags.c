@@ -26,6 +26,10 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_PATH] = {"path", 0, "PATH", "request path (default /)"},
 	[FLAG_HEADER] = {"header", 'H', "NAME: VALUE", "request header; may be repeated"},
 	[FLAG_NO_WAIT] = {"no-wait", 0, NULL, "return at once"},
+	[FLAG_MESSAGE] = {"message", 'm', "REASON", "why; kept in the history"},
+	[FLAG_ROLLBACKS] = {"rollbacks", 0, NULL, "the rollbacks instead of the versions"},
+	[FLAG_OPERATIONS] = {"operations", 0, NULL, "everything that was done to it, and by whom"},
+	[FLAG_LIMIT] = {"limit", 0, "N", "the newest N (default 20)"},
 };
 
 static const enum flag_id global_flags[] = {FLAG_HELP, FLAG_SERVER, FLAG_TOKEN_FILE, FLAG_PROJECT};

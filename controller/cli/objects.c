@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -30,16 +31,34 @@ enum err_class check_name(const char *name, struct err *e)
 	return err_set(e, INVALID, R_InvalidName, "\"%.60s\" is neither a name nor an id", name);
 }
 
-enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e)
+enum err_class function_word(const struct cli *c, size_t at, const char *usage, const char **ret, struct err *e)
 {
-	if (c->args.n != 1)
+	if (c->args.n <= at)
 		return err_set(e, INVALID, R_InvalidFlag, "say which function: %s", usage);
-	const char *word = c->args.items[0], *slash = strchr(word, '/');
+	const char *word = c->args.items[at], *slash = strchr(word, '/');
 	enum kind kind = KIND_FUNCTION;
 	if (slash && (!kind_parse(arena_strndup(c->arena, word, (size_t)(slash - word)), &kind) || kind != KIND_FUNCTION))
 		return err_set(e, INVALID, R_InvalidFlag, "\"%.60s\" is not a function: %s", word, usage);
 	*ret = slash ? slash + 1 : word;
 	return check_name(*ret, e);
+}
+
+enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e)
+{
+	if (c->args.n > 1)
+		return err_set(e, INVALID, R_InvalidFlag, "say which function: %s", usage);
+	return function_word(c, 0, usage, ret, e);
+}
+
+enum err_class version_argument(const char *word, int64_t *ret, struct err *e)
+{
+	enum { DIGITS_MAX = 9 };
+	const char *digits = word + (*word == 'v');
+	size_t n = strlen(digits);
+	if (n == 0 || n > DIGITS_MAX || strspn(digits, "0123456789") != n || strspn(digits, "0") == n)
+		return err_set(e, INVALID, R_InvalidFlag, "\"%.40s\" is no version: a number such as 3, or v3", word);
+	*ret = strtoll(digits, NULL, 10);
+	return OK;
 }
 
 enum err_class no_arguments(const struct cli *c, struct err *e)

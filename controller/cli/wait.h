@@ -20,6 +20,9 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 /* Until the object is gone. */
 enum exit_code wait_gone(struct cli *c, enum kind kind, const char *project, const char *name, int64_t timeout_ms);
 
+/* Until the function serves in the environment what it should serve there; says how it ended. */
+enum exit_code wait_target(struct cli *c, const char *project, const char *function, const char *environment, int64_t timeout_ms);
+
 /* "/api/functions/hello" in the arena. */
 const char *object_path(struct cli *c, enum kind kind, const char *name);
 

@@ -1,7 +1,10 @@
 -- One version, with its releases and what keeps its image. No row when there is no such function or version.
-WITH page AS (
-	SELECT d.*, f.name AS function_name, f.project AS project FROM function_deployments d JOIN functions f ON f.id = d.function_id
-	WHERE f.project = $1 AND (f.name = $2 OR f.id::text = $2) AND f.deleted_at IS NULL AND d.version = $3::integer
+WITH f AS (
+	SELECT id, project, name FROM functions WHERE project = $1 AND (name = $2 OR id::text = $2) AND deleted_at IS NULL
+	ORDER BY name = $2 DESC LIMIT 1
+), page AS (
+	SELECT d.*, f.name AS function_name, f.project AS project FROM function_deployments d JOIN f ON f.id = d.function_id
+	WHERE d.version = $3::integer
 )
 SELECT json_build_object(
 		'function', function_name, 'project', project, 'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
@@ -16,6 +19,7 @@ SELECT json_build_object(
 		'releases', (
 			SELECT coalesce(json_agg(json_build_object('id', r.id, 'release', r.n, 'environment', r.environment, 'createdAt', rfc3339(r.created_at),
 				'servedAt', rfc3339(r.served_at), 'routedAt', rfc3339(r.routed_at), 'unroutedAt', rfc3339(r.unrouted_at),
-				'rejectedAt', rfc3339(r.rejected_at)) ORDER BY r.environment, r.n), '[]')
+				'rejectedAt', rfc3339(r.rejected_at),
+				'instances', (SELECT count(*) FROM instances i WHERE i.release_id = r.id)) ORDER BY r.environment, r.n), '[]')
 			FROM releases r WHERE r.deployment_id = page.id))
 FROM page

@@ -10,6 +10,10 @@ SELECT json_build_object(
 		'message', message, 'floor', floor, 'createdAt', rfc3339(created_at), 'finishedAt', rfc3339(finished_at),
 		'milliseconds', floor(extract(epoch FROM finished_at - created_at) * 1000)::bigint,
 		'holds', (SELECT count(*) > 0 FROM targets t WHERE t.hold = page.id), 'liftedAt', rfc3339(lifted_at), 'liftedBy', lifted_by,
+		'supersededBy', CASE WHEN state = 'superseded' THEN coalesce(
+			(SELECT json_build_object('rollback', b.id, 'actor', b.actor, 'version', b.to_version) FROM rollbacks b
+				WHERE b.function_id = page.function_id AND b.previous = page.id ORDER BY b.created_at LIMIT 1),
+			json_build_object('actor', lifted_by)) END,
 		'target', (
 			SELECT json_build_object('status', t.status, 'message', t.message, 'version', d.version, 'release', r.n) FROM targets t
 			LEFT JOIN releases r ON r.id = t.routed_release LEFT JOIN function_deployments d ON d.id = r.deployment_id

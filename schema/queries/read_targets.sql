@@ -7,6 +7,7 @@ FROM (
 		'status', t.status, 'message', t.message, 'held', k.id IS NOT NULL, 'heldBy', k.actor, 'holdNote', k.note, 'floor', t.floor, 'rollback', k.id,
 		'failedReleaseId', t.failed_release, 'failedReason', nullif(t.failed_reason, ''), 'failedMessage', nullif(t.failed_message, ''),
 		'routedAt', rfc3339(t.routed_at), 'updatedAt', rfc3339(t.updated_at),
+		'pending', w.key IS NOT NULL,
 		'instances', (
 			SELECT coalesce(json_agg(json_build_object(
 				'name', i.id, 'release', ir.n, 'slot', i.slot, 'restarts', i.incarnation, 'address', i.address, 'state', i.state,
@@ -17,5 +18,8 @@ FROM (
 	LEFT JOIN releases r ON r.id = t.routed_release
 	LEFT JOIN function_deployments d ON d.id = r.deployment_id
 	LEFT JOIN rollbacks k ON k.id = t.hold
+	-- pending: something happened that the status does not tell of yet
+	LEFT JOIN work w ON w.key = 'target/' || t.project || '/' || t.name || '/' || t.environment AND w.seq <> w.done_seq
+		AND (w.due_at <= clock_timestamp() OR w.lease_until > clock_timestamp())
 	WHERE ($1::text IS NULL OR t.project = $1) AND ($2::text IS NULL OR t.name = $2 OR t.function_id::text = $2)
 		AND ($3::text IS NULL OR t.environment = $3)) AS x

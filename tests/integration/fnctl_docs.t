@@ -8,7 +8,7 @@ FNCTL=${B:-build}/fnctl
 PAGE=docs/reference/fnctl.md
 export FN_HOME=/nonexistent NO_COLOR=1
 
-commands() { "$FNCTL" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
+commands() { "$FNCTL" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p'; }
 # flags COMMAND: its long flags.
 flags() { "$FNCTL" "$1" --help | sed -n '/^Flags:/,$s/^  .*--\([a-z-]*\).*/--\1/p'; }
 row() { grep -E "^\| \`fnctl $1[ \`]" "$PAGE"; }
@@ -17,7 +17,7 @@ is_global() { [[ " $GLOBAL " == *" $1 "* ]]; }
 
 ok 'there are commands' [ "$(commands | wc -l)" -ge 10 ]
 is 'every command is in the table' "$(for c in $(commands); do [ -n "$(row "$c")" ] || echo "$c"; done)" ''
-is 'no other is' "$(sed -n 's/^| `fnctl \([a-z]*\).*/\1/p' "$PAGE" | while read -r c; do commands | grep -qx "$c" || echo "$c"; done)" ''
+is 'no other is' "$(sed -n 's/^| `fnctl \([a-z-]*\).*/\1/p' "$PAGE" | while read -r c; do commands | grep -qx "$c" || echo "$c"; done)" ''
 is 'every flag is in its command'"'"'s row' "$(for c in $(commands); do
 	for f in $(flags "$c"); do
 		is_global "$f" || grep -qF "\`$f\`" <<<"$(row "$c")" || echo "$c $f"

@@ -1,0 +1,483 @@
+/* Rollbacks, holds and versions as the API tells them, over a real PostgreSQL. The loop's part is played by the store. */
+#include "api_env.h"
+
+#include "reconcilers/target/tuple.h"
+#include "schema/store.h"
+
+#define DECLARED(name, spec) \
+	"apiVersion: fn/v1\nkind: Runtime\nmetadata: {name: static}\nspec: {base: scratch, command: [run]}\n---\n" \
+	"apiVersion: fn/v1\nkind: Environment\nmetadata: {name: dev}\nspec: {follow: latest}\n---\n" \
+	"apiVersion: fn/v1\nkind: Environment\nmetadata: {name: staging}\nspec: {}\n---\n" \
+	"apiVersion: fn/v1\nkind: Function\nmetadata: {name: " name "}\nspec: {runtime: static, source: ./" name ", " spec "}\n"
+
+struct world {
+	struct api_env *t;
+	struct store *s;
+	struct err e;
+	struct arena a;
+	const char *name, *id;
+	struct call c;
+};
+
+#define AUTO_WORLD __attribute__((cleanup(world_close)))
+static void world_close(struct world *w)
+{
+	store_free(w->s);
+	call_release(&w->c);
+	arena_release(&w->a);
+}
+
+/* Declares a function of its own for a test; spec: what its manifest says beside runtime and source. */
+static void declare(struct world *w, const char *spec)
+{
+	static const char source[] = "a source";
+	struct digest d = digest_of_str(source);
+	char digest[DIGEST_TEXT];
+	env_put(w->t, &w->c, &d, source, sizeof source - 1);
+	const char *yaml = arena_printf(&w->a, DECLARED("%s", "%s"), w->name, w->name, spec), *object = arena_printf(&w->a, "default/%s", w->name);
+	ask_json(w->t, &w->c, "POST", "/api/apply", apply_body(w->t, yaml, object, digest_text(&d, digest)));
+	assert_status(&w->c, 200);
+}
+
+static void world_open(struct world *w, void **state, const char *name)
+{
+	struct function_row f;
+	*w = (struct world){.t = env(state), .e = ERR_INIT, .name = name};
+	w->s = store_new(w->t->conf.database);
+	declare(w, "env: {GREETING: one}");
+	must(function_load(w->s, "default", name, &w->a, &f, &w->e), w->e);
+	w->id = arena_strdup(&w->a, f.id);
+}
+
+static const char *number(struct world *w, int64_t *ret_version)
+{
+	AUTO_JSON json_t *spec = json_pack("{s:s}", "runtime", "static");
+	const struct deployment_new d = {.function_id = w->id, .input_hash = "sha256:in", .source_digest = "sha256:src", .runtime = "static", .base = "scratch",
+					 .created_by = "tester", .source_kind = "manifest", .note = "why", .spec = spec, .deadline_in_ms = 60000};
+	char id[UUID_TEXT];
+	must(deployment_create(w->s, &d, id, ret_version, &w->e), w->e);
+	return arena_strdup(&w->a, id);
+}
+
+static const char *build(struct world *w)
+{
+	int64_t n;
+	const char *id = number(w, &n);
+	const struct deployment_built b = {.s3_key = arena_printf(&w->a, "functions/%s/v%lld/function.tar.gz", w->id, (long long)n), .layer_digest = "sha256:layer",
+					   .layer_diff_id = "sha256:diff", .image_tag = arena_printf(&w->a, "functions/default/%s:v%lld", w->name, (long long)n),
+					   .image_digest = arena_printf(&w->a, "sha256:%lld", (long long)n), .source_size = 10, .layer_size = 2048};
+	must(deployment_ready(w->s, id, &b, &w->e), w->e);
+	return id;
+}
+
+/* What the loop would run of a version with what is declared now. */
+static json_t *tuple_now(struct world *w, const char *environment, const char *image)
+{
+	struct manifest_row f, *chain;
+	size_t n;
+	must(manifest_load(w->s, KIND_FUNCTION, "default", w->name, &w->a, &f, &w->e), w->e);
+	must(environment_chain(w->s, "default", environment, &w->a, &chain, &n, &w->e), w->e);
+	const struct environment_spec **specs = arena_array(&w->a, n, sizeof *specs);
+	for (size_t i = 0; i < n; i++)
+		specs[i] = &chain[i].m.spec.environment;
+	return json_in_arena(tuple_make(image, &f.m.spec.function, specs, n), &w->a);
+}
+
+/* The version serves there with an instance, as after a pass. The release's id. */
+static const char *serve(struct world *w, const char *environment, const char *mode, const char *deployment)
+{
+	struct deployment_row d;
+	char id[UUID_TEXT];
+	int64_t n;
+	must(deployment_load(w->s, deployment, &w->a, &d, &w->e), w->e);
+	must(target_want(w->s, w->id, "default", w->name, environment, mode, d.version, &w->e), w->e);
+	must(release_mint(w->s, w->id, environment, deployment, tuple_now(w, environment, d.image_digest), "tester", id, &n, &w->e), w->e);
+	must(target_set_active(w->s, w->id, environment, id, &w->e), w->e);
+	must(target_set_routed(w->s, w->id, environment, id, &w->e), w->e);
+	must(target_set_status(w->s, w->id, environment, "Serving", "", &(struct target_seen){.function = 1}, &w->e), w->e);
+	return arena_strdup(&w->a, id);
+}
+
+/* Instances of these releases run there. */
+static void run(struct world *w, const char *environment, const char *const *releases, size_t n)
+{
+	struct instance_row *rows = arena_array(&w->a, n, sizeof *rows);
+	for (size_t i = 0; i < n; i++)
+		rows[i] = (struct instance_row){.id = arena_printf(&w->a, "%s-%s-%zu", w->name, environment, i), .release_id = releases[i], .address = "10.0.0.1",
+						.state = "ready", .reason = "", .message = ""};
+	must(instances_record(w->s, w->id, environment, rows, n, &w->e), w->e);
+}
+
+static void post(struct world *w, const char *what, const char *body)
+{
+	ask_json(w->t, &w->c, "POST", arena_printf(&w->a, "/api/functions/%s/%s", w->name, what), body);
+}
+
+static void read_below(struct world *w, const char *what) { ask(w->t, &w->c, "GET", arena_printf(&w->a, "/api/functions/%s/%s", w->name, what)); }
+
+/* The value at a path of keys and indexes of the answer, as compact JSON. */
+static const char *at(struct world *w, const char *path)
+{
+	const json_t *j = w->c.json;
+	char *rest = arena_strdup(&w->a, path);
+	for (char *key; j && (key = strsep(&rest, "/"));)
+		j = json_is_array(j) ? json_array_get(j, strtoul(key, NULL, 10)) : json_object_get(j, key);
+	return j ? json_text_arena(j, &w->a) : "absent";
+}
+
+#define assert_at(w, path, expected) assert_string_equal(at(w, path), expected)
+
+static const char *peek(struct world *w, const char *sql)
+{
+	AUTO_FREE char *s = postgres_sql(w->t->conninfo, sql);
+	return s ? arena_strdup(&w->a, s) : "";
+}
+
+/* ---- rollback ---- */
+
+static void test_rollback_says_what_it_does(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "back");
+	const char *one = serve(&w, "dev", "follow", build(&w));
+	declare(&w, "env: {GREETING: two, MODE: fast}, port: 9000");
+	const char *two = serve(&w, "dev", "follow", build(&w));
+	run(&w, "dev", (const char *const[]){one, two}, 2);
+	int hints = atomic_load(&w.t->hints);
+	post(&w, "rollback", "{\"dryRun\":true}");
+	assert_status(&w.c, 200);
+	assert_at(&w, "id", "absent");
+	assert_at(&w, "from", "{\"release\":2,\"version\":2}");
+	assert_at(&w, "to", "{\"release\":1,\"version\":1}");
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) FROM rollbacks WHERE function_id = '%s'", w.id)), "0");
+	assert_int_equal(atomic_load(&w.t->hints), hints);
+	post(&w, "rollback", "{\"note\":\"it is slow\"}");
+	assert_status(&w.c, 202);
+	assert_int_equal(atomic_load(&w.t->hints), hints + 1);
+	assert_at(&w, "project", "\"default\"");
+	assert_at(&w, "function", "\"back\"");
+	assert_at(&w, "environment", "\"dev\"");
+	assert_at(&w, "image", "\"warm\"");
+	assert_at(&w, "floor", "2");
+	assert_at(&w, "changes/code", "true");
+	assert_at(&w, "changes/env", "[\"GREETING\",\"MODE\"]");
+	assert_at(&w, "changes/settings", "[\"port\"]");
+	assert_at(&w, "url", "\"http://back.dev.fn.localhost:7380/\"");
+	const char *id = arena_strdup(&w.a, json_str_or(w.c.json, "id", ""));
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", id));
+	assert_status(&w.c, 200);
+	assert_at(&w, "state", "\"pending\"");
+	assert_at(&w, "actor", "\"root\"");
+	assert_at(&w, "note", "\"it is slow\"");
+	assert_at(&w, "fromVersion", "2");
+	assert_at(&w, "toRelease", "1");
+	assert_at(&w, "holds", "true");
+	assert_at(&w, "milliseconds", "null");
+	assert_at(&w, "supersededBy", "null");
+	assert_at(&w, "target/version", "2");
+	must(target_set_routed(w.s, w.id, "dev", one, &w.e), w.e);
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", id));
+	assert_at(&w, "state", "\"done\"");
+	assert_at(&w, "target/version", "1");
+	assert_true(json_is_integer(json_object_get(w.c.json, "milliseconds")));
+	read_below(&w, "history?limit=1");
+	assert_at(&w, "items/0/operation", "\"rollback\"");
+	assert_at(&w, "items/0/version", "1");
+	assert_at(&w, "items/0/actor", "\"root\"");
+	assert_non_null(strstr(at(&w, "items/0/message"), "it is slow"));
+	read_below(&w, "targets");
+	assert_at(&w, "items/0/held", "true");
+	assert_at(&w, "items/0/heldBy", "\"root\"");
+	assert_at(&w, "items/0/holdNote", "\"it is slow\"");
+	assert_at(&w, "items/0/floor", "2");
+	assert_at(&w, "items/0/pending", "true"); /* the loop was asked to look */
+	(void)peek(&w, "UPDATE work SET done_seq = seq");
+	read_below(&w, "targets");
+	assert_at(&w, "items/0/pending", "false");
+}
+
+/* Where the image comes from, and without /api. */
+static void test_rollback_by_version(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "named");
+	const char *first = build(&w), *second = build(&w), *third = build(&w);
+	(void)serve(&w, "staging", "explicit", third);
+	ask_json(w.t, &w.c, "POST", "/functions/named/rollback", "{\"version\":2,\"environment\":\"staging\",\"dryRun\":true}");
+	assert_status(&w.c, 200);
+	assert_at(&w, "image", "\"kept\"");
+	assert_at(&w, "to/version", "2");
+	assert_at(&w, "environment", "\"staging\"");
+	assert_at(&w, "url", "\"http://named.staging.fn.localhost:7380/\"");
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET status = 'archived', archived_at = now() WHERE id = '%s'", first));
+	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\",\"dryRun\":true}");
+	assert_status(&w.c, 200);
+	assert_at(&w, "image", "\"archived\"");
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET s3_key = NULL WHERE id = '%s'", first));
+	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\"}");
+	assert_answer(&w.c, 400, "ArtifactMissing");
+	(void)second;
+}
+
+static void test_rollback_refusals(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "refused");
+	int64_t n;
+	int hints = atomic_load(&w.t->hints);
+	post(&w, "rollback", "{}");
+	assert_answer(&w.c, 404, "NotFound"); /* it runs nowhere */
+	(void)serve(&w, "dev", "explicit", build(&w));
+	ask(w.t, &w.c, "POST", "/api/functions/refused/rollback"); /* no body: the default environment, what was before */
+	assert_answer(&w.c, 400, "NothingBefore");
+	post(&w, "rollback", "{\"version\":1}");
+	assert_answer(&w.c, 400, "AlreadyServing");
+	post(&w, "rollback", "{\"version\":9}");
+	assert_answer(&w.c, 404, "NotFound");
+	const char *failed = number(&w, &n);
+	post(&w, "rollback", "{\"version\":2}");
+	assert_answer(&w.c, 400, "Building");
+	must(deployment_failed(w.s, failed, "BuildFailed", "no", &w.e), w.e);
+	post(&w, "rollback", "{\"version\":2}");
+	assert_answer(&w.c, 400, "BuildFailed");
+	post(&w, "rollback", "{\"environment\":\"nowhere\"}");
+	assert_answer(&w.c, 404, "NotFound");
+	post(&w, "rollback", "{\"environment\":\"staging\"}");
+	assert_answer(&w.c, 404, "NotFound");
+	ask_json(w.t, &w.c, "POST", "/api/functions/nobody/rollback", "{}");
+	assert_answer(&w.c, 404, "NotFound");
+	static const char *const bad[] = {
+		"{\"version\":0}", "{\"version\":-1}", "{\"version\":\"3\"}", "{\"version\":3000000000}", "{\"version\":1.5}", "{\"environment\":\"UP\"}", "{\"environment\":1}",
+		"{\"note\":1}", "{\"note\":null}", "{\"dryRun\":\"yes\"}", "{\"versoin\":1}", "[]", "{", "null",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		post(&w, "rollback", bad[i]);
+		assert_answer(&w.c, 400, "BadRequest");
+	}
+	AUTO_FREE char *note = xmalloc(1002);
+	memset(note, 'x', 1001);
+	note[1001] = '\0';
+	post(&w, "rollback", arena_printf(&w.a, "{\"note\":\"%s\"}", note));
+	assert_answer(&w.c, 413, "TooLarge");
+	ask_json(w.t, &w.c, "POST", "/api/functions/refused/rollback?environment=dev", "{}");
+	assert_answer(&w.c, 400, "BadRequest");
+	ask(w.t, &w.c, "GET", "/api/functions/refused/rollback");
+	assert_answer(&w.c, 405, "MethodNotAllowed");
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) FROM rollbacks WHERE function_id = '%s'", w.id)), "0");
+	assert_int_equal(atomic_load(&w.t->hints), hints);
+	ask(w.t, &w.c, "DELETE", "/api/functions/refused");
+	assert_status(&w.c, 202);
+	post(&w, "rollback", "{\"version\":1}");
+	assert_answer(&w.c, 409, "Deleting");
+}
+
+static void test_rollback_that_fails_or_is_superseded(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "ends");
+	for (int i = 0; i < 3; i++)
+		(void)serve(&w, "dev", "follow", build(&w));
+	post(&w, "rollback", "");
+	assert_status(&w.c, 202);
+	const char *first = arena_strdup(&w.a, json_str_or(w.c.json, "id", ""));
+	must(rollback_fail(w.s, w.id, "dev", "Unhealthy", "version 2: no answer", &w.e), w.e);
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", first));
+	assert_at(&w, "state", "\"failed\"");
+	assert_at(&w, "reason", "\"Unhealthy\"");
+	assert_at(&w, "message", "\"version 2: no answer\"");
+	assert_at(&w, "target/version", "3"); /* what keeps serving */
+	assert_at(&w, "holds", "false");
+	post(&w, "rollback", "{\"version\":2}");
+	const char *second = arena_strdup(&w.a, json_str_or(w.c.json, "id", ""));
+	post(&w, "rollback", "{\"version\":1}");
+	assert_status(&w.c, 202);
+	const char *third = arena_strdup(&w.a, json_str_or(w.c.json, "id", ""));
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", second));
+	assert_at(&w, "state", "\"superseded\"");
+	assert_at(&w, "supersededBy/rollback", arena_printf(&w.a, "\"%s\"", third));
+	assert_at(&w, "supersededBy/version", "1");
+	assert_at(&w, "supersededBy/actor", "\"root\"");
+	bool was;
+	must(hold_lift(w.s, w.id, "dev", "ann", &was, &w.e), w.e);
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", third));
+	assert_at(&w, "state", "\"superseded\"");
+	assert_at(&w, "supersededBy", "{\"actor\":\"ann\"}");
+	read_below(&w, "rollbacks?limit=2");
+	assert_at(&w, "items/0/id", arena_printf(&w.a, "\"%s\"", third));
+	assert_at(&w, "items/0/liftedBy", "\"ann\"");
+	assert_at(&w, "items/1/state", "\"superseded\"");
+	const char *next = arena_strdup(&w.a, json_str_or(w.c.json, "next", ""));
+	read_below(&w, arena_printf(&w.a, "rollbacks?limit=2&cursor=%s", next));
+	assert_int_equal(json_array_size(json_object_get(w.c.json, "items")), 1);
+	assert_at(&w, "items/0/id", arena_printf(&w.a, "\"%s\"", first));
+	assert_at(&w, "next", "null");
+	read_below(&w, "rollbacks?cursor=nonsense");
+	assert_answer(&w.c, 400, "InvalidValue");
+	read_below(&w, arena_printf(&w.a, "rollbacks/%s", w.id));
+	assert_answer(&w.c, 404, "NotFound");
+	read_below(&w, "rollbacks/1");
+	assert_answer(&w.c, 404, "NotFound");
+	ask(w.t, &w.c, "GET", "/functions/nobody/rollbacks");
+	assert_answer(&w.c, 404, "NotFound");
+}
+
+/* Many at once for one target: each is recorded, the last holds, and none is lost to a race. */
+enum { RACERS = 6 };
+
+struct racer {
+	struct world *w;
+	struct call c;
+	pthread_t thread;
+};
+
+static void *race(void *arg)
+{
+	struct racer *r = arg;
+	static const char *const headers[] = {"Content-Type: application/json", NULL};
+	r->c = (struct call){.socket = r->w->t->socket, .method = "POST", .url = "http://localhost/api/functions/raced/rollback", .headers = headers,
+			     .body = "{\"version\":1}", .nbody = strlen("{\"version\":1}")};
+	call_run(&r->c);
+	return NULL;
+}
+
+static void test_rollbacks_at_once(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "raced");
+	struct racer racers[RACERS] = {0};
+	(void)serve(&w, "dev", "follow", build(&w));
+	(void)serve(&w, "dev", "follow", build(&w));
+	for (size_t i = 0; i < RACERS; i++) {
+		racers[i].w = &w;
+		assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+	}
+	for (size_t i = 0; i < RACERS; i++) {
+		assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+		assert_status(&racers[i].c, 202);
+		call_release(&racers[i].c);
+	}
+	const char *of = arena_printf(&w.a, "FROM rollbacks WHERE function_id = '%s'", w.id);
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) %s AND state = 'superseded'", of)), "5");
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) %s AND id = (SELECT hold FROM targets WHERE function_id = '%s') AND state = 'pending'", of, w.id)), "1");
+}
+
+/* ---- release-hold ---- */
+
+static void test_release_hold(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "freed");
+	(void)serve(&w, "dev", "follow", build(&w));
+	(void)serve(&w, "dev", "follow", build(&w));
+	post(&w, "release-hold", "");
+	assert_answer(&w.c, 400, "NotHeld");
+	post(&w, "rollback", "{\"note\":\"slow\"}");
+	assert_status(&w.c, 202);
+	int hints = atomic_load(&w.t->hints);
+	post(&w, "release-hold", "{\"environment\":\"staging\"}");
+	assert_answer(&w.c, 404, "NotFound");
+	post(&w, "release-hold", "{\"version\":1}");
+	assert_answer(&w.c, 400, "BadRequest");
+	post(&w, "release-hold", "{\"environment\":\"dev\"}");
+	assert_status(&w.c, 202);
+	assert_int_equal(atomic_load(&w.t->hints), hints + 1);
+	assert_at(&w, "released", "{\"actor\":\"root\",\"note\":\"slow\",\"version\":1}");
+	assert_at(&w, "environment", "\"dev\"");
+	assert_at(&w, "url", "\"http://freed.dev.fn.localhost:7380/\"");
+	read_below(&w, "targets");
+	assert_at(&w, "items/0/held", "false");
+	assert_at(&w, "items/0/floor", "0");
+	read_below(&w, "history?limit=1");
+	assert_at(&w, "items/0/operation", "\"release-hold\"");
+	ask(w.t, &w.c, "POST", "/functions/freed/release-hold");
+	assert_answer(&w.c, 400, "NotHeld");
+}
+
+/* ---- versions ---- */
+
+static void test_one_version(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "shown");
+	const char *one = serve(&w, "dev", "follow", build(&w));
+	const char *again = serve(&w, "staging", "explicit", build(&w));
+	(void)serve(&w, "dev", "follow", build(&w));
+	run(&w, "dev", &one, 1);
+	run(&w, "staging", &again, 1);
+	read_below(&w, "deployments/1");
+	assert_status(&w.c, 200);
+	assert_at(&w, "version", "1");
+	assert_at(&w, "function", "\"shown\"");
+	assert_at(&w, "note", "\"why\"");
+	assert_at(&w, "createdBy", "\"tester\"");
+	assert_at(&w, "size", "2048");
+	assert_at(&w, "activeIn", "[]");
+	assert_at(&w, "archive", arena_printf(&w.a, "\"functions/%s/v1/function.tar.gz\"", w.id));
+	assert_at(&w, "releases/0/release", "1");
+	assert_at(&w, "releases/0/environment", "\"dev\"");
+	assert_at(&w, "releases/0/instances", "1");
+	assert_true(json_is_string(json_object_get(json_array_get(json_object_get(w.c.json, "releases"), 0), "unroutedAt")));
+	assert_non_null(strstr(at(&w, "keptBy"), "\"runs in dev\""));
+	/* It is warm: it answers at its own hosts. */
+	assert_at(&w, "urls", "[{\"environment\":\"dev\",\"release\":null,\"url\":\"http://shown--v1.dev.fn.localhost:7380/\"},"
+			      "{\"environment\":\"dev\",\"release\":1,\"url\":\"http://shown--r1.dev.fn.localhost:7380/\"}]");
+	read_below(&w, "deployments/v2");
+	assert_at(&w, "version", "2");
+	assert_at(&w, "activeIn", "[\"staging\"]");
+	assert_at(&w, "urls/0/url", "\"http://shown--v2.staging.fn.localhost:7380/\"");
+	ask(w.t, &w.c, "GET", arena_printf(&w.a, "/functions/%s/deployments/3", w.id));
+	assert_status(&w.c, 200);
+	assert_at(&w, "urls", "[]"); /* no instance of it is recorded */
+	static const char *const missing[] = {"deployments/4", "deployments/0", "deployments/v", "deployments/x", "deployments/3x", "deployments/99999999999", "deployments/-1"};
+	for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+		read_below(&w, missing[i]);
+		assert_answer(&w.c, 404, "NotFound");
+	}
+	read_below(&w, "deployments");
+	assert_at(&w, "items/0/function", "\"shown\"");
+	assert_at(&w, "items/0/version", "3");
+}
+
+static void test_versions_of_all_functions(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_WORLD struct world v;
+	world_open(&w, state, "alpha");
+	world_open(&v, state, "beta");
+	(void)build(&w);
+	(void)build(&v);
+	(void)build(&w);
+	ask(w.t, &w.c, "GET", "/deployments?limit=2");
+	assert_status(&w.c, 200);
+	assert_at(&w, "items/0/function", "\"alpha\"");
+	assert_at(&w, "items/0/version", "2");
+	assert_at(&w, "items/1/function", "\"beta\"");
+	const char *next = arena_strdup(&w.a, json_str_or(w.c.json, "next", ""));
+	(void)build(&v);
+	ask(w.t, &w.c, "GET", arena_printf(&w.a, "/api/deployments?limit=1&cursor=%s", next));
+	assert_at(&w, "items/0/function", "\"alpha\"");
+	assert_at(&w, "items/0/version", "1");
+	ask(w.t, &w.c, "GET", "/api/deployments?project=else");
+	assert_at(&w, "items", "[]");
+	ask(w.t, &w.c, "GET", "/api/deployments?project=else&all=true&limit=1");
+	assert_at(&w, "items/0/function", "\"beta\"");
+	ask(w.t, &w.c, "GET", "/api/deployments?cursor=nonsense");
+	assert_answer(&w.c, 400, "InvalidValue");
+	ask(w.t, &w.c, "GET", "/api/deployments?limit=0");
+	assert_answer(&w.c, 400, "BadRequest");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rollback_says_what_it_does),
+		cmocka_unit_test(test_rollback_by_version),
+		cmocka_unit_test(test_rollback_refusals),
+		cmocka_unit_test(test_rollback_that_fails_or_is_superseded),
+		cmocka_unit_test(test_rollbacks_at_once),
+		cmocka_unit_test(test_release_hold),
+		cmocka_unit_test(test_one_version),
+		cmocka_unit_test(test_versions_of_all_functions),
+	};
+	return cmocka_run_group_tests(tests, env_set_up, env_tear_down);
+}
