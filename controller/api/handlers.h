@@ -9,6 +9,14 @@ handler_fn head_upload, put_upload;                                         /* u
 extern const struct sink upload_sink;
 enum err_class uploads_init(struct api *a, struct err *e) MUST_USE;
 bool uploads_has(const struct api *a, const struct digest *d);
+/* For sinks: a body that goes among the uploads. Named by its digest, or want NULL: an archive; INVALID SourceInvalid as soon as it cannot be one. */
+enum err_class upload_begin(struct request *r, const struct digest *want, struct err *e) MUST_USE;
+enum err_class upload_write(struct request *r, const void *p, size_t n, struct err *e) MUST_USE;
+void upload_close(struct request *r);
+/* From the handler: it is there from now on. INVALID DigestMismatch, SourceInvalid. */
+enum err_class upload_take(struct request *r, struct digest *ret, struct err *e) MUST_USE;
+handler_fn post_deploy;                                                     /* deploy.c */
+extern const struct sink deploy_sink;
 handler_fn post_apply, post_plan;                                           /* apply.c */
 handler_fn list_objects, get_object, delete_object;                         /* objects.c */
 handler_fn post_rollback, post_release_hold;                                /* rollback.c */

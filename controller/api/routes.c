@@ -13,6 +13,7 @@ static const struct endpoint routes[] = {
 	{"PUT", "/uploads/{digest}", ACCESS_WRITE, put_upload, NULL, API_UPLOAD_MAX, &upload_sink},
 	{"POST", "/apply", ACCESS_WRITE, post_apply, "force dryRun", API_BODY_MAX, NULL},
 	{"POST", "/plan", ACCESS_READ, post_plan, "force", API_BODY_MAX, NULL},
+	{"POST", "/functions/{id}/deploy", ACCESS_WRITE, post_deploy, "project environment note force dryRun", API_UPLOAD_MAX, &deploy_sink},
 	{"GET", "/functions/{id}/deployments", ACCESS_READ, get_deployments, "project limit cursor", 0, NULL},
 	{"GET", "/functions/{id}/deployments/{version}", ACCESS_READ, get_deployment, "project", 0, NULL},
 	{"POST", "/functions/{id}/rollback", ACCESS_WRITE, post_rollback, "project", BODY_OPTIONS_MAX, NULL},

@@ -14,8 +14,10 @@
 enum { STALE_S = 3600 };
 
 struct upload {
+	bool named;   /* by its digest, want; else it is an archive, whatever its digest */
 	struct digest want;
 	struct digest_ctx sum;
+	size_t seen;  /* bytes */
 	bool present; /* it was there already */
 	char *tmp;    /* NULL: nothing on disk */
 	int fd;
@@ -62,15 +64,16 @@ bool uploads_has(const struct api *a, const struct digest *d)
 	return fs_exists(path_of(a, d, &tmp));
 }
 
-static enum err_class upload_open(struct request *r, struct err *e)
+enum err_class upload_begin(struct request *r, const struct digest *want, struct err *e)
 {
 	struct upload *u = xcalloc(1, sizeof *u);
 	r->sink_state = u;
 	u->fd = -1;
 	digest_init(&u->sum);
-	if (!digest_parse(r->digest, &u->want))
-		return err_set(e, BUG, R_Internal, "the route let a malformed digest pass");
-	u->present = uploads_has(r->api, &u->want);
+	u->named = want != NULL;
+	if (want)
+		u->want = *want;
+	u->present = want && uploads_has(r->api, want);
 	if (u->present)
 		return OK;
 	u->tmp = xprintf("%s/.upload-XXXXXX", r->api->uploads_dir);
@@ -82,16 +85,43 @@ static enum err_class upload_open(struct request *r, struct err *e)
 	return err_errno(e, errno, TRANSIENT, R_StoreUnavailable, "create a file in %s", r->api->uploads_dir);
 }
 
-static enum err_class upload_write(struct request *r, const void *p, size_t n, struct err *e)
+static enum err_class upload_open(struct request *r, struct err *e)
+{
+	struct digest want;
+	if (!digest_parse(r->digest, &want))
+		return err_set(e, BUG, R_Internal, "the route let a malformed digest pass");
+	return upload_begin(r, &want, e);
+}
+
+/* What gzip files begin with: more is looked at by the build. */
+static const unsigned char gzip_magic[] = {0x1f, 0x8b, 0x08};
+
+static bool begins_as_gzip(const struct upload *u, const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n && u->seen + i < sizeof gzip_magic; i++)
+		if (p[i] != gzip_magic[u->seen + i])
+			return false;
+	return true;
+}
+
+static enum err_class not_an_archive(struct err *e)
+{
+	return err_set(e, INVALID, R_SourceInvalid, "the body is not a tar archive packed with gzip");
+}
+
+enum err_class upload_write(struct request *r, const void *p, size_t n, struct err *e)
 {
 	struct upload *u = r->sink_state;
 	if (u->present)
 		return OK;
+	if (!u->named && !begins_as_gzip(u, p, n))
+		return not_an_archive(e);
+	u->seen += n;
 	digest_update(&u->sum, p, n);
 	return fs_write_all(u->fd, p, n, e);
 }
 
-static void upload_close(struct request *r)
+void upload_close(struct request *r)
 {
 	struct upload *u = r->sink_state;
 	if (!u)
@@ -118,6 +148,19 @@ static enum err_class publish(struct upload *u, const char *dir, const char *pat
 	return OK;
 }
 
+enum err_class upload_take(struct request *r, struct digest *ret, struct err *e)
+{
+	struct upload *u = r->sink_state;
+	struct digest got = digest_final(&u->sum);
+	char text[DIGEST_TEXT];
+	if (u->named && !digest_eq(&got, &u->want))
+		return err_set(e, INVALID, R_DigestMismatch, "the body has the digest %s, not %s; nothing was stored", digest_text(&got, text), r->digest);
+	if (!u->named && u->seen < sizeof gzip_magic)
+		return not_an_archive(e);
+	*ret = got;
+	return uploads_has(r->api, &got) ? OK : publish(u, r->api->uploads_dir, path_of(r->api, &got, &r->arena), e);
+}
+
 static json_t *upload_json(const struct request *r)
 {
 	json_t *j = json_object();
@@ -128,17 +171,11 @@ static json_t *upload_json(const struct request *r)
 enum err_class put_upload(struct request *r, struct err *e)
 {
 	struct upload *u = r->sink_state;
-	if (u->present) {
-		reply_json(r, 200, upload_json(r));
-		return OK;
-	}
-	struct digest got = digest_final(&u->sum);
-	char text[DIGEST_TEXT];
-	if (!digest_eq(&got, &u->want))
-		return err_set(e, INVALID, R_DigestMismatch, "the body has the digest %s, not %s; nothing was stored", digest_text(&got, text), r->digest);
-	enum err_class c = publish(u, r->api->uploads_dir, path_of(r->api, &u->want, &r->arena), e);
+	struct digest got;
+	bool present = u->present;
+	enum err_class c = present ? OK : upload_take(r, &got, e);
 	if (!c)
-		reply_json(r, 201, upload_json(r));
+		reply_json(r, present ? 200 : 201, upload_json(r));
 	return c;
 }
 
