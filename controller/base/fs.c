@@ -136,6 +136,47 @@ enum err_class fs_remove_tree(const char *path, struct err *e)
 	return c ? (err_wrap(e, "remove %s", path), c) : OK;
 }
 
+static enum err_class add_bytes_at(int dirfd, const char *name, uint64_t *sum, struct err *e);
+
+static enum err_class add_entries(int fd, uint64_t *sum, struct err *e)
+{
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		(void)close(fd);
+		return err_errno(e, errno, TRANSIENT, R_Internal, "fdopendir");
+	}
+	enum err_class c = OK;
+	for (struct dirent *ent; !c && (ent = readdir(d)) != NULL;)
+		if (strcmp(ent->d_name, ".") != 0 && strcmp(ent->d_name, "..") != 0)
+			c = add_bytes_at(dirfd(d), ent->d_name, sum, e);
+	(void)closedir(d);
+	return c;
+}
+
+static enum err_class add_bytes_at(int dirfd, const char *name, uint64_t *sum, struct err *e)
+{
+	struct stat st;
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ? OK : err_errno(e, errno, TRANSIENT, R_Internal, "stat %s", name);
+	uint64_t names = S_ISDIR(st.st_mode) || st.st_nlink < 1 ? 1 : st.st_nlink;
+	*sum += (uint64_t)st.st_blocks * 512 / names;
+	if (!S_ISDIR(st.st_mode))
+		return OK;
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? OK : err_errno(e, errno, TRANSIENT, R_Internal, "open %s", name);
+	return add_entries(fd, sum, e);
+}
+
+enum err_class fs_tree_bytes(const char *path, uint64_t *ret, struct err *e)
+{
+	uint64_t sum = 0;
+	enum err_class c = add_bytes_at(AT_FDCWD, path, &sum, e);
+	if (!c)
+		*ret = sum;
+	return c ? err_wrap(e, "measure %s", path) : OK;
+}
+
 enum err_class fs_copy_fd(int from, int to, uint64_t *ret, struct err *e)
 {
 	uint64_t total = 0;

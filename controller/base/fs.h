@@ -21,6 +21,10 @@ enum err_class fs_mkdirs(const char *path, mode_t mode, struct err *e) MUST_USE;
 /* Removes path and what is below it, never following links or crossing into another file system; absent is fine. */
 enum err_class fs_remove_tree(const char *path, struct err *e) MUST_USE;
 
+/* Disk space of path and what is below it, links not followed; a file with several names counts once when all of them are there. What
+ * goes away meanwhile does not count; absent is 0. */
+enum err_class fs_tree_bytes(const char *path, uint64_t *ret, struct err *e) MUST_USE;
+
 /* All n bytes, through EINTR and short writes. */
 enum err_class fs_write_all(int fd, const void *p, size_t n, struct err *e) MUST_USE;
 

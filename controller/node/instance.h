@@ -40,6 +40,7 @@ struct instance {
 	bool stopping, ready, was_ready, unhealthy;
 	bool verdict_failed; /* it failed, or will have when it is cleaned up */
 	bool container_left; /* a container may be there and must be deleted */
+	bool layers_unknown; /* it was adopted and its image cannot be read: no layer may go */
 	bool again;          /* after cleaning up start at once: fn-node ended while it was being made */
 	int restarts, exit_code, failures;
 	char reason[32];
@@ -69,7 +70,6 @@ struct instances {
 	void *ctx;
 	struct instance *all;
 	struct held *held; /* slots that only routes point to */
-	bool layers_unknown; /* an adopted instance's image cannot be read: no layer may go */
 };
 
 struct held {

@@ -106,7 +106,7 @@ static enum err_class adopt(struct instances *s, const char *path, struct err *e
 	network_hold_slot(s->d.network, i->slot);
 	network_address(s->d.network, i->slot, i->ip);
 	if (oci_image_load(s->d.blobs, &i->spec.image, &i->arena, &i->image, NULL))
-		s->layers_unknown = true;
+		i->layers_unknown = true;
 	resume(i, json_bool_or(j, "stopping", false));
 	return OK;
 }

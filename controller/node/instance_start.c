@@ -71,6 +71,7 @@ static enum err_class prepare(struct instance *i, struct err *e)
 	enum err_class c = OK;
 	if (!i->image.nlayers)
 		c = oci_image_load(s->d.blobs, &i->spec.image, &i->arena, &i->image, e);
+	i->layers_unknown = i->layers_unknown && c;
 	if (!c)
 		c = network_up(s->d.network, i->slot, on_network, i, e);
 	if (c)

@@ -323,15 +323,42 @@ static bool log_used(void *ctx, const char *name) { return instances_find(ctx, n
 static bool layer_used(void *ctx, const char *hex)
 {
 	const struct instances *s = ctx;
-	if (s->layers_unknown)
-		return true;
-	for (const struct instance *i = s->all; i; i = i->next)
+	for (const struct instance *i = s->all; i; i = i->next) {
+		if (i->layers_unknown)
+			return true;
 		for (size_t k = 0; k < i->image.nlayers; k++) {
 			char own[DIGEST_HEX];
 			if (strcmp(digest_hex(&i->image.layers[k].diff_id, own), hex) == 0)
 				return true;
 		}
+	}
 	return false;
+}
+
+struct keep {
+	struct instances *set;
+	const struct digest *sorted;
+	size_t n;
+};
+
+static int digest_order(const void *a, const void *b) { return memcmp(a, b, sizeof(struct digest)); }
+
+static bool layer_kept(void *ctx, const char *hex)
+{
+	const struct keep *keep = ctx;
+	struct digest d;
+	AUTO_FREE char *text = xprintf("sha256:%s", hex);
+	if (!digest_parse(text, &d) || (keep->n && bsearch(&d, keep->sorted, keep->n, sizeof d, digest_order)))
+		return true;
+	return layer_used(keep->set, hex);
+}
+
+struct layers_freed instances_collect_layers(struct instances *s, struct digest *keep, size_t n)
+{
+	struct keep k = {s, keep, n};
+	if (n)
+		qsort(keep, n, sizeof *keep, digest_order);
+	return layers_collect(s->d.layers, layer_kept, &k);
 }
 
 void instances_tidy(struct instances *s)

@@ -62,6 +62,10 @@ void instances_routes_changed(struct instances *s);
 /* Every few seconds: old logs and layers go. */
 void instances_tidy(struct instances *s);
 
+/* Removes the layers that no instance uses, is being started with, or was started with by an fn-node before in a way that is not
+ * known any more, and that keep does not name. Sorts keep. */
+struct layers_freed instances_collect_layers(struct instances *s, struct digest *keep, size_t n);
+
 /* For runtime_open(). */
 void instances_on_exit(void *instances, const char *name, int status);
 

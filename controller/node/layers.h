@@ -27,4 +27,12 @@ void layers_forget(struct layers *s, uint64_t ticket); /* 0 is fine; the unpacki
 typedef bool layers_used_fn(void *ctx, const char *hex);
 void layers_prune(struct layers *s, size_t keep, layers_used_fn *used, void *ctx);
 
+/* Removes all that used() does not know. They are out of the store when this returns; a child gives their room back. bytes is
+ * what they took on disk; it is not known, and 0, for those found at the start until a child has measured them. */
+struct layers_freed {
+	size_t count;
+	uint64_t bytes;
+};
+struct layers_freed layers_collect(struct layers *s, layers_used_fn *used, void *ctx);
+
 #endif

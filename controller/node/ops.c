@@ -7,7 +7,7 @@
 #include "node/logs.h"
 
 enum { MAX_SWITCHES = 20000, MAX_HOSTS = 256, MAX_ROUTE_INSTANCES = 256, MAX_BESIDE = GATEWAY_BESIDE_MAX, MAX_NAMES = 10000, MAX_DRAIN_MS = 3600000,
-       MAX_ROUTE_TIMEOUT_MS = 86400000, MAX_RELEASE = 64 };
+       MAX_ROUTE_TIMEOUT_MS = 86400000, MAX_RELEASE = 64, MAX_KEEP = 100000 };
 
 static json_t *gateway_json(struct fnode *n)
 {
@@ -248,11 +248,49 @@ static enum err_class op_stats(struct fnode *n, const json_t *request, json_t *a
 	return OK;
 }
 
+/* Collecting. */
+
+static enum err_class get_keep(const json_t *request, struct arena *a, struct digest **ret, size_t *ret_n, struct err *e)
+{
+	const json_t *list = json_object_get(request, "keep");
+	size_t i, n = json_array_size(list);
+	json_t *v;
+	if (!json_is_array(list) || n > MAX_KEEP)
+		return err_set(e, INVALID, R_BadRequest, "\"keep\" must be an array of at most %d digests", MAX_KEEP);
+	struct digest *keep = arena_array(a, n, sizeof *keep);
+	json_array_foreach(list, i, v)
+		if (!json_is_string(v) || !digest_parse(json_string_value(v), &keep[i]))
+			return err_set(e, INVALID, R_BadRequest, "\"keep\": entry %zu is not a digest", i);
+	*ret = keep;
+	*ret_n = n;
+	return OK;
+}
+
+static enum err_class op_collect_layers(struct fnode *n, const json_t *request, json_t *answer, struct err *e)
+{
+	AUTO_ARENA struct arena a = ARENA_INIT;
+	struct claim claim;
+	struct digest *keep = NULL;
+	size_t nkeep = 0;
+	enum err_class c = get_claim(request, &claim, e);
+	if (!c)
+		c = get_keep(request, &a, &keep, &nkeep, e);
+	if (!c)
+		c = epochs_accept(n->epochs, &claim, 1, e);
+	if (c)
+		return c;
+	struct layers_freed freed = instances_collect_layers(n->instances, keep, nkeep);
+	(void)json_object_set_new(answer, "count", json_integer((json_int_t)freed.count));
+	(void)json_object_set_new(answer, "bytes", json_integer((json_int_t)freed.bytes));
+	return OK;
+}
+
 static const struct op {
 	const char *name;
 	enum err_class (*run)(struct fnode *n, const json_t *request, json_t *answer, struct err *e);
 } ops[] = {{"ping", op_ping}, {"ensure", op_ensure}, {"stop", op_stop}, {"list", op_list},
-	   {"routes", op_routes}, {"logs", op_logs}, {"stats", op_stats}};
+	   {"routes", op_routes}, {"logs", op_logs}, {"stats", op_stats},
+	   {"collect_layers", op_collect_layers}};
 
 enum err_class fnode_handle(void *ctx, const json_t *request, json_t *answer, struct err *e)
 {

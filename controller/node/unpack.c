@@ -179,7 +179,19 @@ static enum err_class unpack_into(const struct unpack_job *job, int dir, struct 
 	return fed ? fed : heard;
 }
 
-static enum err_class unpack(const struct unpack_job *job, const char *tmp, struct err *e)
+/* What has the name already is no layer that anybody knows: it is left from an unpacking whose fn-node ended. */
+static enum err_class put_in_place(const struct unpack_job *job, const char *tmp, struct err *e)
+{
+	AUTO_FREE char *final = xprintf("%s/%s", job->dir, job->hex);
+	if (rename(tmp, final) == 0)
+		return OK;
+	if ((errno != EEXIST && errno != ENOTEMPTY) || renameat2(AT_FDCWD, tmp, AT_FDCWD, final, RENAME_EXCHANGE) != 0)
+		return err_errno(e, errno, TRANSIENT, R_Internal, "rename");
+	err_ignore(fs_remove_tree(tmp, NULL)); /* the old one by now; what cannot be removed goes at the next start */
+	return OK;
+}
+
+static enum err_class unpack(const struct unpack_job *job, const char *tmp, uint64_t *ret_bytes, struct err *e)
 {
 	if (mkdir(tmp, 0755) != 0 || chmod(tmp, 0755) != 0)
 		return err_errno(e, errno, TRANSIENT, R_Internal, "mkdir");
@@ -189,10 +201,8 @@ static enum err_class unpack(const struct unpack_job *job, const char *tmp, stru
 	enum err_class c = unpack_into(job, dir, e);
 	if (c)
 		return c;
-	AUTO_FREE char *final = xprintf("%s/%s", job->dir, job->hex);
-	if (rename(tmp, final) != 0 && errno != EEXIST && errno != ENOTEMPTY)
-		return err_errno(e, errno, TRANSIENT, R_Internal, "rename");
-	return OK;
+	c = fs_tree_bytes(tmp, ret_bytes, e);
+	return c ? c : put_in_place(job, tmp, e);
 }
 
 int unpack_main(const struct unpack_job *job)
@@ -200,9 +210,10 @@ int unpack_main(const struct unpack_job *job)
 	struct err e = ERR_INIT;
 	(void)signal(SIGPIPE, SIG_IGN); /* a reader that gave up is noticed by write */
 	AUTO_FREE char *tmp = xprintf("%s/tmp-%s-%d", job->dir, job->hex, (int)getpid());
-	enum err_class c = unpack(job, tmp, &e);
+	uint64_t bytes = 0;
+	enum err_class c = unpack(job, tmp, &bytes, &e);
 	if (!c)
-		return 0;
+		return dprintf(1, "%llu\n", (unsigned long long)bytes) < 0;
 	err_ignore(fs_remove_tree(tmp, NULL)); /* what cannot be removed now goes at the next start */
 	report(1, &e);
 	return 1;

@@ -12,8 +12,8 @@ struct unpack_job {
 
 enum { UNPACK_DEADLINE_MS = 180000 };
 
-/* Runs in a forked child. On success the layer is in place; otherwise one line "<class> <reason> <message>" is on descriptor 1
- * and nothing is left behind. Returns the exit status. */
+/* Runs in a forked child. On success the layer is in place and its size on disk, in bytes, on descriptor 1; otherwise one line
+ * "<class> <reason> <message>" is there and nothing is left behind. Returns the exit status. */
 int unpack_main(const struct unpack_job *job);
 
 /* The error that such a line tells. */

@@ -324,6 +324,25 @@ enum err_class node_logs(struct node *n, const char *name, int64_t tail, int64_t
 	return OK;
 }
 
+/* Collecting. */
+
+enum err_class node_collect_layers(struct node *n, const struct fence *f, const struct digest *keep, size_t nkeep, struct node_freed *ret,
+				   struct err *e)
+{
+	AUTO_JSON json_t *answer = NULL;
+	json_t *list = json_array();
+	for (size_t i = 0; i < nkeep; i++) {
+		char text[DIGEST_TEXT];
+		(void)json_array_append_new(list, json_string(digest_text(&keep[i], text)));
+	}
+	enum err_class c = do_call(n, json_pack("{s:s,s:s,s:I,s:o}", "op", "collect_layers", "key", f->key, "epoch", (json_int_t)f->epoch,
+						"keep", list),
+				   &answer, e);
+	if (!c)
+		*ret = (struct node_freed){json_int_or(answer, "count", 0), json_int_or(answer, "bytes", 0)};
+	return c;
+}
+
 enum err_class node_ping(struct node *n, json_t **ret, struct err *e)
 {
 	return do_call(n, json_pack("{s:s}", "op", "ping"), ret, e);

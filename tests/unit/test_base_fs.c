@@ -128,6 +128,28 @@ static void what_is_not_there(void **state)
 	assert_true(fs_exists(in(s, "dangling")));
 }
 
+static void a_tree_is_measured(void **state)
+{
+	struct scratch *s = *state;
+	struct err e = ERR_INIT;
+	static char block[100000];
+	uint64_t none = 1, one = 0, linked = 0, both = 0;
+	assert_int_equal(fs_tree_bytes(in(s, "nothing"), &none, &e), OK);
+	assert_int_equal(none, 0);
+	assert_int_equal(fs_mkdirs(in(s, "tree/below"), 0755, &e), OK);
+	assert_int_equal(fs_write_atomic(in(s, "tree/below/file"), block, sizeof block, 0644, true, &e), OK);
+	assert_int_equal(fs_write_atomic(in(s, "outside"), block, sizeof block, 0644, true, &e), OK);
+	assert_int_equal(fs_tree_bytes(in(s, "tree"), &one, &e), OK);
+	assert_in_range(one, sizeof block, 2 * sizeof block);
+	assert_int_equal(link(in(s, "tree/below/file"), in(s, "tree/again")), 0); /* one file with two names */
+	assert_int_equal(symlink(in(s, "outside"), in(s, "tree/elsewhere")), 0);
+	assert_int_equal(fs_tree_bytes(in(s, "tree"), &linked, &e), OK);
+	assert_in_range(linked, one, one + sizeof block / 2);
+	assert_int_equal(fs_write_atomic(in(s, "tree/other"), block, sizeof block, 0644, true, &e), OK);
+	assert_int_equal(fs_tree_bytes(in(s, "tree"), &both, &e), OK);
+	assert_true(both >= linked + sizeof block);
+}
+
 /* Runs as nobody, for whom permissions count. */
 static int as_nobody(const char *path)
 {
@@ -237,6 +259,7 @@ int main(void)
 		CASE(directories_with_their_parents),
 		CASE(a_tree_goes_but_not_what_its_links_name),
 		CASE(a_mount_below_is_not_crossed),
+		CASE(a_tree_is_measured),
 		CASE(copies_what_is_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "node/layers.h"
 #include "tiny_image.h"
 
@@ -21,7 +23,10 @@ struct fixture {
 	struct arena arena;
 	int waiting, failed;
 	struct err first;
+	int64_t until;
 };
+
+enum { WAIT_MS = 20000 };
 
 static void open_store(struct fixture *f)
 {
@@ -44,10 +49,43 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int children(void)
+{
+	AUTO_BUF struct buf b = BUF_INIT(65536);
+	assert_int_equal(fs_read("/proc/thread-self/children", &b, NULL), OK);
+	return b.len > 0;
+}
+
+static void look_for_children(void *ctx)
+{
+	struct fixture *f = ctx;
+	if (clock_mono_ms() > f->until)
+		fail_msg("a child goes on and on");
+	if (children())
+		(void)loop_after(f->loop, 1, look_for_children, f);
+	else
+		loop_stop(f->loop);
+}
+
+/* Until what the store does behind its callers' backs is over. */
+static void let_children_end(struct fixture *f)
+{
+	f->until = clock_mono_ms() + WAIT_MS;
+	(void)loop_after(f->loop, 0, look_for_children, f);
+	loop_run_until_stopped(f->loop);
+}
+
+static void close_store(struct fixture *f)
+{
+	if (children())
+		let_children_end(f);
+	layers_free(f->store);
+}
+
 static int tear_down(void **state)
 {
 	struct fixture *f = *state;
-	layers_free(f->store);
+	close_store(f);
 	loop_free(f->loop);
 	arena_release(&f->arena);
 	err_ignore(fs_remove_tree(f->home, NULL)); /* a temporary directory */
@@ -113,7 +151,7 @@ static void a_layer_is_unpacked_once_for_all_who_want_it(void **state)
 	char hex[DIGEST_HEX];
 	AUTO_FREE char *blob = xprintf("%s/%s", f->blobs, digest_hex(&l.blob, hex));
 	assert_int_equal(unlink(blob), 0); /* not read again */
-	layers_free(f->store);
+	close_store(f);
 	open_store(f);
 	assert_true(want(f, &l) == 0);
 }
@@ -190,11 +228,11 @@ static void after_a_power_failure_only_synced_layers_are_believed(void **state)
 	loop_run_until_stopped(f->loop);
 	assert_int_equal(fs_write_atomic(mark, "", 0, 0600, false, NULL), OK);
 	assert_int_equal(mkdir(left, 0700), 0);
-	layers_free(f->store);
+	close_store(f);
 	open_store(f); /* the same boot: both are there */
 	assert_present(f, &doubtful, "", true);
 	assert_false(fs_exists(left));
-	layers_free(f->store);
+	close_store(f);
 	assert_int_equal(fs_write_atomic(boot, "another boot\n", 13, 0600, false, NULL), OK);
 	open_store(f);
 	assert_present(f, &sure, "/sure", true);
@@ -206,6 +244,8 @@ static void after_a_power_failure_only_synced_layers_are_believed(void **state)
 }
 
 static bool is_used(void *ctx, const char *hex) { return strcmp(ctx, hex) == 0; }
+
+static bool is_unused(void *ctx, const char *hex) { return hex == ctx; }
 
 static void unused_layers_beyond_the_limit_go(void **state)
 {
@@ -221,6 +261,159 @@ static void unused_layers_beyond_the_limit_go(void **state)
 	assert_present(f, &used, "", true);
 	assert_present(f, &spare, "", false);
 	assert_true(want(f, &spare) != 0);
+}
+
+static uint64_t disk_bytes(const struct fixture *f, const struct tiny_layer *l)
+{
+	AUTO_FREE char *path = path_of(f, l, "");
+	uint64_t n = 0;
+	assert_int_equal(fs_tree_bytes(path, &n, NULL), OK);
+	return n;
+}
+
+static size_t entries(const struct fixture *f)
+{
+	DIR *d = opendir(f->dir);
+	assert_non_null(d);
+	size_t n = 0;
+	for (struct dirent *ent; (ent = readdir(d)) != NULL;)
+		n += !strchr(ent->d_name, '.'); /* no marks */
+	(void)closedir(d);
+	return n;
+}
+
+static void collecting_removes_what_is_not_used_and_says_how_much(void **state)
+{
+	struct fixture *f = *state;
+	static char large[300000], small[5000];
+	memset(large, 'x', sizeof large - 1);
+	memset(small, 'y', sizeof small - 1);
+	const struct tiny_layer used = layer(f, "used", "x"), big = layer(f, "big", large), little = layer(f, "little", small);
+	size_t before = entries(f);
+	char hex[DIGEST_HEX];
+	(void)want(f, &used);
+	(void)want(f, &big);
+	(void)want(f, &little);
+	loop_run_until_stopped(f->loop);
+	uint64_t bytes = disk_bytes(f, &big) + disk_bytes(f, &little);
+	assert_true(bytes > 300000);
+	struct layers_freed freed = layers_collect(f->store, is_used, digest_hex(&used.diff_id, hex));
+	assert_int_equal(freed.count, 2);
+	assert_int_equal(freed.bytes, bytes);
+	assert_present(f, &used, "/used", true);
+	assert_present(f, &big, "", false);
+	let_children_end(f);
+	assert_int_equal(entries(f), before + 1); /* its room is free */
+	freed = layers_collect(f->store, is_used, hex);
+	assert_int_equal(freed.count, 0);
+	assert_int_equal(freed.bytes, 0);
+	assert_true(want(f, &big) != 0); /* and it can come back */
+	loop_run_until_stopped(f->loop);
+	assert_present(f, &big, "/big", true);
+}
+
+/* What an fn-node before this one unpacked is measured, and marked, some time after the start. */
+static void turn_until_marked(void *ctx)
+{
+	struct fixture *f = ctx;
+	AUTO_BUF struct buf b = BUF_INIT(4096);
+	DIR *d = opendir(f->dir);
+	assert_non_null(d);
+	bool all = true;
+	for (struct dirent *ent; (ent = readdir(d)) != NULL;) {
+		AUTO_FREE char *mark = xprintf("%s/%s.synced", f->dir, ent->d_name);
+		buf_clear(&b);
+		if (strlen(ent->d_name) == DIGEST_HEX - 1)
+			all = all && !fs_read(mark, &b, NULL) && b.len > 0;
+	}
+	(void)closedir(d);
+	if (clock_mono_ms() > f->until)
+		fail_msg("layers are not synced");
+	if (all)
+		loop_stop(f->loop);
+	else
+		(void)loop_after(f->loop, 5, turn_until_marked, f);
+}
+
+static void wait_for_marks(struct fixture *f)
+{
+	f->until = clock_mono_ms() + WAIT_MS;
+	(void)loop_after(f->loop, 0, turn_until_marked, f);
+	loop_run_until_stopped(f->loop);
+}
+
+static void sizes_are_known_to_the_next_process(void **state)
+{
+	struct fixture *f = *state;
+	const struct tiny_layer fresh = layer(f, "fresh", "x"), old = layer(f, "old", "y");
+	AUTO_FREE char *mark = path_of(f, &old, ".synced");
+	(void)want(f, &old);
+	(void)want(f, &fresh);
+	loop_run_until_stopped(f->loop);
+	uint64_t bytes = disk_bytes(f, &old) + disk_bytes(f, &fresh);
+	assert_int_equal(fs_write_atomic(mark, "", 0, 0600, false, NULL), OK); /* as an older version marked it */
+	close_store(f);
+	open_store(f);
+	wait_for_marks(f);
+	close_store(f);
+	open_store(f);
+	struct layers_freed freed = layers_collect(f->store, is_unused, NULL);
+	assert_int_equal(freed.count, 2);
+	assert_int_equal(freed.bytes, bytes);
+	assert_false(fs_exists(mark));
+}
+
+static void collect_when_a_child_runs(void *ctx)
+{
+	struct fixture *f = ctx;
+	if (clock_mono_ms() > f->until)
+		fail_msg("nothing is synced");
+	if (!children()) {
+		(void)loop_after(f->loop, 0, collect_when_a_child_runs, f);
+		return;
+	}
+	assert_int_equal(layers_collect(f->store, is_unused, NULL).count, 1);
+	loop_stop(f->loop);
+}
+
+/* What goes while it is being synced is gone, and its successor is not believed to be on disk. */
+static void a_layer_may_go_while_it_is_synced(void **state)
+{
+	struct fixture *f = *state;
+	const struct tiny_layer l = layer(f, "file", "x");
+	AUTO_FREE char *mark = path_of(f, &l, ".synced"), *boot = xprintf("%s/boot", f->dir);
+	(void)want(f, &l);
+	loop_run_until_stopped(f->loop);
+	f->until = clock_mono_ms() + WAIT_MS;
+	(void)loop_after(f->loop, 0, collect_when_a_child_runs, f);
+	loop_run_until_stopped(f->loop);
+	assert_present(f, &l, "", false);
+	assert_true(want(f, &l) != 0); /* not known any more */
+	loop_run_until_stopped(f->loop);
+	assert_int_equal(f->failed, 0);
+	assert_present(f, &l, "/file", true);
+	let_children_end(f);
+	assert_false(fs_exists(mark));
+	close_store(f);
+	assert_int_equal(fs_write_atomic(boot, "another boot\n", 13, 0600, false, NULL), OK);
+	open_store(f);
+	assert_present(f, &l, "", false);
+}
+
+static void what_is_in_a_layers_place_is_replaced(void **state)
+{
+	struct fixture *f = *state;
+	const struct tiny_layer l = layer(f, "file", "x");
+	AUTO_FREE char *path = path_of(f, &l, ""), *inside = path_of(f, &l, "/other");
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(mkdir(inside, 0755), 0);
+	size_t before = entries(f);
+	assert_true(want(f, &l) != 0);
+	loop_run_until_stopped(f->loop);
+	assert_int_equal(f->failed, 0);
+	assert_present(f, &l, "/file", true);
+	assert_present(f, &l, "/other", false);
+	assert_int_equal(entries(f), before);
 }
 
 /* Images. */
@@ -317,6 +510,10 @@ int main(void)
 		CASE(several_layers_wait_for_the_last_or_the_first_failure),
 		CASE(after_a_power_failure_only_synced_layers_are_believed),
 		CASE(unused_layers_beyond_the_limit_go),
+		CASE(collecting_removes_what_is_not_used_and_says_how_much),
+		CASE(sizes_are_known_to_the_next_process),
+		CASE(a_layer_may_go_while_it_is_synced),
+		CASE(what_is_in_a_layers_place_is_replaced),
 		CASE(an_image_is_read_with_all_its_parts),
 		CASE(documents_that_are_not_images_are_refused),
 		CASE(documents_are_bounded),
