@@ -1,3 +1,4 @@
+#include "schema/retention.h"
 #include "schema/store_private.h"
 
 /* A row of deployment_rows. */
@@ -148,8 +149,9 @@ enum err_class deployment_renew(struct store *s, const char *id, int64_t deadlin
 enum err_class deployment_written(struct store *s, const char *id, const struct deployment_built *b, struct err *e)
 {
 	struct number layer = number_text(b->layer_size);
-	return RUN_ONE(s, q_deployment_written, CONFLICT, R_DatabaseConflict, e, id, b->layer_digest, b->layer_diff_id, b->image_tag, b->image_digest,
-		       layer.text);
+	enum err_class r = RUN_ONE(s, q_deployment_written, CONFLICT, R_DatabaseConflict, e, id, b->layer_digest, b->layer_diff_id, b->image_tag,
+				   b->image_digest, layer.text);
+	return r ? r : image_settled(s, id, e); /* it is pushed next */
 }
 
 enum err_class deployment_ready(struct store *s, const char *id, const struct deployment_built *b, struct err *e)

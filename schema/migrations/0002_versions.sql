@@ -3,11 +3,16 @@
 ALTER TABLE function_deployments
 	ADD COLUMN note             text NOT NULL DEFAULT '', -- why, in the words of whoever deployed
 	ADD COLUMN archived_at      timestamptz,              -- status archived: its image goes from the registry, its archive stays
-	ADD COLUMN image_deleted_at timestamptz;              -- NULL while archived: the registry may have the image still
+	ADD COLUMN image_deleted_at timestamptz,              -- NULL while archived or failed: the registry may have the image still
+	ADD COLUMN archive_deleted_at timestamptz;            -- NULL while archived without s3_key: the store may have its files still
 CREATE INDEX function_deployments_ready ON function_deployments (function_id, version DESC) WHERE status = 'ready';
 CREATE INDEX function_deployments_building ON function_deployments (function_id) WHERE status = 'building';
-CREATE INDEX function_deployments_deleting ON function_deployments (function_id) WHERE status = 'archived' AND image_deleted_at IS NULL;
+CREATE INDEX function_deployments_deleting ON function_deployments (function_id)
+	WHERE status IN ('archived', 'failed') AND image_digest IS NOT NULL AND image_deleted_at IS NULL;
+CREATE INDEX function_deployments_dropping ON function_deployments (function_id) WHERE status = 'archived' AND s3_key IS NULL AND archive_deleted_at IS NULL;
+CREATE INDEX function_deployments_deleted ON function_deployments (image_deleted_at) WHERE image_deleted_at IS NOT NULL;
 CREATE INDEX function_deployments_image ON function_deployments (image_digest) WHERE image_digest IS NOT NULL;
+CREATE INDEX function_deployments_layer ON function_deployments (layer_digest) WHERE layer_digest IS NOT NULL;
 CREATE INDEX function_deployments_created ON function_deployments (created_at DESC, id DESC);
 
 -- What served when: the order in which a rollback walks back.
@@ -18,6 +23,7 @@ ALTER TABLE releases
 UPDATE releases r SET routed_at = coalesce((SELECT t.routed_at FROM targets t WHERE t.routed_release = r.id), r.served_at) WHERE r.served_at IS NOT NULL;
 UPDATE releases r SET unrouted_at = t.routed_at FROM targets t WHERE t.previous_release = r.id;
 CREATE INDEX releases_routed ON releases (function_id, environment, routed_at DESC) WHERE routed_at IS NOT NULL;
+CREATE INDEX releases_unrouted ON releases (function_id, environment, unrouted_at DESC) WHERE unrouted_at IS NOT NULL;
 
 -- Append-only but for how it ended. The one that a target's hold names keeps it at held_release.
 CREATE TABLE rollbacks (
@@ -54,38 +60,110 @@ CREATE TRIGGER rollbacks_immutable BEFORE UPDATE OF id, function_id, environment
 
 ALTER TABLE targets DROP COLUMN held_by, ADD COLUMN hold uuid REFERENCES rollbacks(id) ON DELETE RESTRICT;
 
--- One row a collection of what nothing uses any more: asked for, or in the controller's own time.
+-- One row a collection of what nothing uses any more: asked for, or in the controller's own time. Several that were asked for are one when they begin.
 CREATE TABLE collections (
-	id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	actor       text NOT NULL,
-	asked_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-	started_at  timestamptz,
-	finished_at timestamptz,
-	reason      text NOT NULL DEFAULT '', -- why it failed
-	message     text NOT NULL DEFAULT '',
-	result      jsonb NOT NULL DEFAULT '{}'
+	id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	actor         text NOT NULL,
+	asked_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+	started_at    timestamptz,
+	looked_at     timestamptz,            -- when the node was last asked how the registry's collection does
+	registry_at   timestamptz,            -- when that was begun: what was deleted before is freed once finished_at is set
+	finished_at   timestamptz,
+	reason        text NOT NULL DEFAULT '', -- what went wrong, if anything
+	message       text NOT NULL DEFAULT '',
+	result        jsonb NOT NULL DEFAULT '{}' -- by place: a member is set when that part is done
 );
 CREATE INDEX collections_open ON collections (id) WHERE finished_at IS NULL;
 
--- Why a version's image must stay: one row a reason. Whoever prunes asks this in the transaction that archives.
+-- What a function's manifest says about old versions; nothing of a function that is gone is kept but its archives.
+CREATE VIEW retention_rules AS
+	SELECT f.id AS function_id, f.project, f.name, f.deleted_at IS NOT NULL AS gone,
+		CASE WHEN f.deleted_at IS NULL THEN coalesce((m.spec #>> '{retention,versions}')::bigint, 10) ELSE 0 END AS versions,
+		coalesce((m.spec #>> '{retention,archives}')::bigint, 0) AS archives,
+		coalesce((m.spec #>> '{retention,warm}')::bigint, 0) AS warm,
+		coalesce((m.spec #>> '{retention,warmTime}')::interval, '0') AS warm_time
+	FROM functions f
+	LEFT JOIN manifests m ON m.kind = 'function' AND m.project = f.project AND m.name = f.name AND f.deleted_at IS NULL;
+
+-- How many newer versions of the function were built; counts no further than `most`.
+CREATE FUNCTION built_after(function_id uuid, version integer, most bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+	SELECT count(*) FROM (
+		SELECT FROM function_deployments d WHERE d.function_id = $1 AND d.version > $2 AND d.status IN ('ready', 'archived') LIMIT $3) AS newer
+$$;
+
+CREATE FUNCTION repository_of(image_tag text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(image_tag, ':[^:/]*$', '') $$;
+
+-- Why a version's image must stay: one row a reason. Whoever prunes asks this in the transaction that archives. look_again: no event tells when the
+-- reason is gone, so look then. Filter by function_id as well: the rest follows by index.
 CREATE VIEW deployment_keepers AS
-	SELECT r.deployment_id, 'active in ' || t.environment AS why FROM targets t JOIN releases r ON r.id IN (t.active_release, t.routed_release)
+	SELECT r.function_id, r.deployment_id, 'active in ' || t.environment AS why, NULL::timestamptz AS look_again
+		FROM targets t JOIN releases r ON r.function_id = t.function_id AND r.environment = t.environment AND r.id IN (t.active_release, t.routed_release)
 	UNION
-	SELECT d.id, 'wanted in ' || t.environment FROM targets t JOIN function_deployments d ON d.function_id = t.function_id AND d.version = t.want_version
+	SELECT d.function_id, d.id, 'wanted in ' || t.environment, NULL FROM targets t
+		JOIN function_deployments d ON d.function_id = t.function_id AND d.version = t.want_version
 	UNION
-	SELECT r.deployment_id, 'held in ' || t.environment FROM targets t JOIN rollbacks k ON k.id = t.hold JOIN releases r ON r.id = k.held_release
+	SELECT r.function_id, r.deployment_id, 'served before in ' || t.environment, NULL FROM targets t
+		JOIN releases r ON r.function_id = t.function_id AND r.environment = t.environment AND r.id = t.previous_release
 	UNION
-	SELECT r.deployment_id, 'to fall back on in ' || t.environment FROM targets t JOIN rollbacks k ON k.id = t.hold AND k.state = 'pending'
-		JOIN releases r ON r.id = k.from_release
+	SELECT r.function_id, r.deployment_id, 'held in ' || t.environment, NULL FROM targets t JOIN rollbacks k ON k.id = t.hold JOIN releases r ON r.id = k.held_release
+		WHERE r.function_id = t.function_id
+	UNION -- an unfinished rollback may fail: to what was wanted, under the hold there was
+	SELECT r.function_id, r.deployment_id, 'to fall back on in ' || t.environment, NULL FROM targets t
+		JOIN rollbacks k ON k.id = t.hold AND k.state = 'pending' LEFT JOIN rollbacks b ON b.id = k.previous
+		JOIN releases r ON r.id IN (k.from_release, b.held_release) WHERE r.function_id = t.function_id
 	UNION
-	SELECT r.deployment_id, 'runs in ' || r.environment FROM instances i JOIN releases r ON r.id = i.release_id
+	SELECT r.function_id, r.deployment_id, 'warm in ' || t.environment, r.unrouted_at + q.warm_time
+		FROM targets t JOIN retention_rules q ON q.function_id = t.function_id
+		CROSS JOIN LATERAL (
+			SELECT x.function_id, x.deployment_id, x.unrouted_at FROM releases x
+			WHERE x.function_id = t.function_id AND x.environment = t.environment AND x.unrouted_at > clock_timestamp() - q.warm_time
+				AND x.id IS DISTINCT FROM t.routed_release
+			ORDER BY x.unrouted_at DESC LIMIT q.warm) AS r
 	UNION
-	SELECT d.id, 'pinned in ' || (p.spec->>'environment') FROM manifests p
+	SELECT r.function_id, r.deployment_id, 'runs in ' || r.environment, date_trunc('second', clock_timestamp()) + interval '30 seconds'
+		FROM instances i JOIN releases r ON r.id = i.release_id
+	UNION
+	SELECT d.function_id, d.id, 'pinned in ' || (p.spec->>'environment'), NULL FROM manifests p
 		JOIN functions f ON f.project = p.project AND f.name = p.spec->>'function' AND f.deleted_at IS NULL
 		JOIN function_deployments d ON d.function_id = f.id AND (d.version::text = p.spec->>'version' OR d.image_digest = p.spec->>'version')
 		WHERE p.kind = 'pin' AND p.deleted_at IS NULL
 	UNION
-	SELECT id, 'is being built' FROM function_deployments WHERE status = 'building';
+	SELECT function_id, id, 'is being built', NULL FROM function_deployments WHERE status = 'building';
+
+-- What is to be done about each version, and why; the one place that says so:
+--   archive         its image is of no more use; it becomes restorable only
+--   delete-image    its image is still in the registry
+--   drop-archive    not even its archive is to be kept
+--   delete-archive  which is still in the store
+-- A version whose parts cannot all be stored has a reason, and stays.
+CREATE VIEW deployment_fates AS
+	SELECT d.id, d.function_id, q.project, q.name, d.version, d.status, k.whys, k.look_again, q.gone, x.shared,
+		CASE WHEN d.status = 'ready' AND d.reason = '' AND b.beyond AND k.whys IS NULL THEN 'archive'
+			WHEN d.status IN ('archived', 'failed') AND d.image_digest IS NOT NULL AND d.image_deleted_at IS NULL THEN 'delete-image'
+			WHEN d.status = 'archived' AND d.s3_key IS NULL AND d.archive_deleted_at IS NULL THEN 'delete-archive'
+			WHEN d.status = 'archived' AND d.s3_key IS NOT NULL AND b.archive_beyond AND k.whys IS NULL AND NOT EXISTS (
+				SELECT FROM function_deployments n WHERE n.function_id = d.function_id AND n.status = 'building' AND n.source_digest = d.source_digest)
+				THEN 'drop-archive' END AS due,
+		CASE WHEN d.status = 'failed' THEN 'it was not built'
+			WHEN q.gone THEN 'the function is gone'
+			WHEN b.archive_beyond AND d.status = 'archived' THEN 'archives beyond the newest ' || q.archives
+			WHEN b.beyond THEN 'beyond the newest ' || q.versions || ' that were built' END AS rule,
+		CASE WHEN d.status = 'ready' AND NOT b.beyond THEN 'one of the newest ' || q.versions || ' that were built' END AS newest
+	FROM function_deployments d
+	JOIN retention_rules q ON q.function_id = d.function_id
+	CROSS JOIN LATERAL (
+		SELECT built_after(d.function_id, d.version, q.versions) >= q.versions AS beyond,
+			q.archives > 0 AND built_after(d.function_id, d.version, q.archives) >= q.archives AS archive_beyond OFFSET 0) AS b
+	CROSS JOIN LATERAL (
+		SELECT array_agg(why ORDER BY why) AS whys, CASE WHEN bool_and(keep.look_again IS NOT NULL) THEN max(keep.look_again) END AS look_again
+		FROM deployment_keepers keep WHERE keep.function_id = d.function_id AND keep.deployment_id = d.id) AS k
+	-- deleting a manifest by digest deletes it for every tag of the repository
+	CROSS JOIN LATERAL (
+		SELECT EXISTS (
+			SELECT FROM function_deployments o
+			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag)
+				AND (o.status IN ('ready', 'building') OR EXISTS (
+					SELECT FROM deployment_keepers keep WHERE keep.function_id = o.function_id AND keep.deployment_id = o.id))) AS shared) AS x;
 
 -- Dropped and made again: rows are read by position.
 DROP VIEW deployment_rows;

@@ -1,0 +1,1 @@
+INSERT INTO collections (actor) VALUES ($1) RETURNING id

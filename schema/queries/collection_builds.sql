@@ -1,0 +1,1 @@
+SELECT id FROM function_deployments WHERE status = 'building'

@@ -1,0 +1,1 @@
+UPDATE function_deployments SET reason = '', message = '' WHERE status = 'ready' AND reason <> ''

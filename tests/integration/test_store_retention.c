@@ -1,0 +1,540 @@
+/* Which versions may go and which must stay, as the database decides it under locks. */
+#include "function_case.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "schema/retention.h"
+
+#define DIGEST(c) "sha256:" c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c
+#define KEEPS(versions, archives) \
+	DOC("Function", "hello") "spec:\n  runtime: static\n  retention: {versions: " versions ", archives: " archives "}\n" \
+	"  source:\n    digest: sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
+
+static const char *with_retention(struct store_case *c, const char *versions)
+{
+	const char *f = with_function(c);
+	must(c, apply(c, versions, NULL));
+	return f;
+}
+
+static const char *build(struct store_case *c, const char *f) { return built_version(c, f, arena_printf(&c->a, "sha256:%064d", rand())); }
+
+/* "1:archive 3:archive" */
+static const char *due(struct store_case *c)
+{
+	static const char *const names[] = {"stays", "archive", "delete-image", "drop-archive", "delete-archive"};
+	struct fate_row *rows;
+	size_t n;
+	must(c, fates_load(c->s, "default", "hello", 100, &c->a, &rows, &n, &c->e));
+	const char *all = "";
+	for (size_t i = 0; i < n; i++)
+		if (rows[i].due != FATE_STAYS)
+			all = arena_printf(&c->a, "%s%s%lld:%s", all, *all ? " " : "", (long long)rows[i].version, names[rows[i].due]);
+	return all;
+}
+
+static bool archive(struct store_case *c, const char *id)
+{
+	bool done = false;
+	must(c, store_begin(c->s, &c->e));
+	must(c, fate_archive(c->s, id, &done, &c->e));
+	must(c, store_commit(c->s, &c->e));
+	return done;
+}
+
+/* What a pass does with an image: whether it was deleted in the registry. */
+static bool let_go(struct store_case *c, const char *id, bool *ret_due)
+{
+	bool is_due = false, shared = false;
+	must(c, store_begin(c->s, &c->e));
+	must(c, fate_image(c->s, id, &is_due, &shared, &c->e));
+	if (is_due)
+		must(c, fate_image_deleted(c->s, id, &c->e));
+	must(c, store_commit(c->s, &c->e));
+	if (ret_due)
+		*ret_due = is_due;
+	return is_due && !shared;
+}
+
+static const char *status(struct store_case *c, const char *id) { return peek(c, arena_printf(&c->a, "SELECT status FROM function_deployments WHERE id = '%s'", id)); }
+
+/* ---- the newest that were built ---- */
+
+static void the_newest_that_were_built_stay(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("3", "0")), *ids[6];
+	int64_t n;
+	ids[0] = build(c, f);
+	ids[1] = build(c, f);
+	must(c, deployment_failed(c->s, new_version(c, c->s, f, &n, &c->e), "BuildFailed", "", &c->e)); /* 3: takes no slot */
+	for (size_t i = 2; i < 5; i++)
+		ids[i] = build(c, f); /* 4 5 6 */
+	assert_string_equal(due(c), "1:archive 2:archive");
+	assert_false(archive(c, ids[2]));
+	assert_true(archive(c, ids[0]));
+	assert_false(archive(c, ids[0]));
+	assert_true(archive(c, ids[1]));
+	assert_string_equal(due(c), "1:delete-image 2:delete-image");
+	assert_true(let_go(c, ids[0], NULL));
+	assert_true(let_go(c, ids[1], NULL));
+	assert_string_equal(due(c), "");
+	/* what comes back to life does not push another out: archived ones are among the newest as well */
+	ids[5] = build(c, f);
+	assert_string_equal(due(c), "4:archive");
+	must(c, apply(c, KEEPS("2", "0"), NULL));
+	assert_string_equal(due(c), "4:archive 5:archive");
+	must(c, apply(c, KEEPS("10", "0"), NULL));
+	assert_string_equal(due(c), "");
+}
+
+static void of_a_function_that_is_gone_nothing_stays(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("3", "1"));
+	const char *id = build(c, f);
+	assert_string_equal(due(c), "");
+	(void)peek(c, "DELETE FROM manifests WHERE kind = 'function' AND name = 'hello'");
+	must(c, function_delete(c->s, f, &c->e));
+	assert_string_equal(due(c), "1:archive");
+	must(c, apply(c, KEEPS("1", "1"), NULL)); /* the name is used again */
+	const char *again = build(c, function_id(c, "hello"));
+	assert_string_equal(due(c), "1:archive");
+	assert_true(archive(c, id));
+	assert_false(archive(c, again));
+	assert_true(let_go(c, id, NULL));
+	assert_string_equal(due(c), ""); /* its archive stays: no policy of its own any more */
+}
+
+/* ---- keepers ---- */
+
+struct keeper {
+	const char *about, *set, *unset; /* SQL; %s: id of the function, of the release, of the version's digest */
+	bool later;                      /* it goes by itself: the next look has a time */
+};
+
+#define TARGET "INSERT INTO targets (function_id, environment, project, name, mode) SELECT id, 'prod', project, name, 'explicit' FROM functions WHERE id = '@F'; "
+#define ROLLBACK(state, from, held, settled) \
+	"INSERT INTO rollbacks (function_id, environment, actor, to_version, to_release, from_release, held_release, image, floor, base, settled, state) " \
+	"VALUES ('@F', 'prod', 'x', 1, '" held "', " from ", '" held "', 'kept', 2, '{}', " settled ", '" state "'); "
+#define GONE "DELETE FROM targets; DELETE FROM rollbacks"
+
+static const struct keeper keepers[] = {
+	{"active", TARGET "UPDATE targets SET active_release = '@R'", GONE, false},
+	{"routed", TARGET "UPDATE targets SET routed_release = '@R'", GONE, false},
+	{"served before", TARGET "UPDATE targets SET previous_release = '@R'", GONE, false},
+	{"wanted", TARGET "UPDATE targets SET want_version = 1", GONE, false},
+	{"held", TARGET ROLLBACK("done", "NULL", "@R", "true") "UPDATE targets SET hold = (SELECT id FROM rollbacks)", GONE, false},
+	{"to fall back on", TARGET ROLLBACK("pending", "'@R'", "@N", "true") "UPDATE targets SET hold = (SELECT id FROM rollbacks)", GONE, false},
+	{"held before a rollback that is not done",
+	 TARGET ROLLBACK("done", "NULL", "@R", "true") ROLLBACK("pending", "NULL", "@N", "false")
+	 "UPDATE rollbacks SET previous = (SELECT id FROM rollbacks WHERE state = 'done') WHERE state = 'pending';"
+	 "UPDATE targets SET hold = (SELECT id FROM rollbacks WHERE state = 'pending')", GONE, false},
+	{"warm", TARGET "UPDATE releases SET unrouted_at = clock_timestamp() - interval '9 minutes' WHERE id = '@R'", GONE, true},
+	{"running", "INSERT INTO instances (id, release_id, slot, state) VALUES ('i', '@R', 0, 'ready')", "DELETE FROM instances", true},
+	{"pinned by number", "INSERT INTO manifests (kind, project, name, spec, spec_hash, owner, source) VALUES ('pin', 'default', 'p', "
+	 "'{\"function\": \"hello\", \"environment\": \"prod\", \"version\": \"1\"}', '', '', '')", "DELETE FROM manifests WHERE kind = 'pin'", false},
+	{"pinned by digest", "INSERT INTO manifests (kind, project, name, spec, spec_hash, owner, source) SELECT 'pin', 'default', 'p', "
+	 "jsonb_build_object('function', 'hello', 'environment', 'prod', 'version', image_digest), '', '', '' FROM function_deployments WHERE version = 1",
+	 "DELETE FROM manifests WHERE kind = 'pin'", false},
+};
+
+static const char *fill(struct store_case *c, const char *sql, const char *f, const char *release, const char *newest)
+{
+	AUTO_BUF struct buf out = BUF_INIT(8192);
+	for (const char *s = sql; *s; s++) {
+		const char *value = *s != '@' ? NULL : s[1] == 'F' ? f : s[1] == 'R' ? release : newest;
+		if (value)
+			(void)buf_puts(&out, value), s++;
+		else
+			(void)buf_add(&out, s, 1);
+	}
+	return arena_strdup(&c->a, buf_str(&out));
+}
+
+static void whatever_refers_to_a_version_keeps_it(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0"));
+	int64_t n;
+	const char *old = build(c, f), *newest = build(c, f);
+	const char *r1 = mint(c, f, "prod", old, "a", &n), *r2 = mint(c, f, "prod", newest, "a", &n);
+	assert_string_equal(due(c), "1:archive");
+	/* the columns that must not change are written by no statement of the store */
+	(void)peek(c, "ALTER TABLE rollbacks DISABLE TRIGGER rollbacks_immutable");
+	for (const struct keeper *k = keepers; k < keepers + ARRAY_LEN(keepers); k++) {
+		(void)peek(c, fill(c, k->set, f, r1, r2));
+		if (strcmp(due(c), "") != 0 || archive(c, old))
+			fail_msg("%s: it does not keep version 1", k->about);
+		struct fate_row *rows;
+		size_t rows_n;
+		must(c, fates_load(c->s, "default", "hello", 100, &c->a, &rows, &rows_n, &c->e));
+		if ((rows_n == 1) != k->later || (rows_n && !rows[0].look_again_ms))
+			fail_msg("%s: the time of the next look is not right", k->about);
+		(void)peek(c, k->unset);
+		if (strcmp(due(c), "1:archive") != 0)
+			fail_msg("%s: version 1 stays although nothing keeps it: %s", k->about, due(c));
+	}
+	/* warm time over, and more previous releases than stay warm */
+	(void)peek(c, fill(c, TARGET "UPDATE releases SET unrouted_at = clock_timestamp() - interval '11 minutes' WHERE id = '@R'", f, r1, r2));
+	assert_string_equal(due(c), "1:archive");
+	(void)peek(c, fill(c, "UPDATE releases SET unrouted_at = clock_timestamp() - interval '2 minutes' WHERE id = '@R';"
+			      "UPDATE releases SET unrouted_at = clock_timestamp() - interval '1 minute' WHERE id = '@N'", f, r1, r2));
+	assert_string_equal(due(c), "1:archive");
+	assert_true(archive(c, old));
+}
+
+/* ---- races ---- */
+
+struct other {
+	struct store *s;
+	const char *id;
+	const char *status;
+	bool done;
+	enum err_class class;
+	struct err e;
+	struct arena a;
+};
+
+static void *archives(void *arg)
+{
+	struct other *o = arg;
+	o->class = store_begin(o->s, &o->e);
+	if (!o->class)
+		o->class = fate_archive(o->s, o->id, &o->done, &o->e);
+	if (!o->class)
+		o->class = store_commit(o->s, &o->e);
+	return NULL;
+}
+
+static void *locks(void *arg)
+{
+	struct other *o = arg;
+	o->class = store_begin(o->s, &o->e);
+	if (!o->class)
+		o->class = deployment_lock(o->s, o->id, &o->a, &o->status, &o->e);
+	if (!o->class)
+		o->class = store_commit(o->s, &o->e);
+	return NULL;
+}
+
+static void *settles(void *arg)
+{
+	struct other *o = arg;
+	o->class = image_settled(o->s, o->id, &o->e);
+	o->done = true;
+	return NULL;
+}
+
+static struct other other(struct store_case *c, const char *id) { return (struct other){.s = store_new(c->conninfo), .id = id, .e = ERR_INIT}; }
+
+static void until_it_waits(struct store_case *c)
+{
+	for (int64_t deadline = clock_mono_ms() + 10000; strcmp(peek(c, "SELECT count(*) FROM pg_locks WHERE NOT granted"), "0") == 0; (void)usleep(5000))
+		if (clock_mono_ms() > deadline)
+			fail_msg("nobody waits for the lock");
+}
+
+static void end(struct other *o, pthread_t t)
+{
+	assert_int_equal(pthread_join(t, NULL), 0);
+	if (o->class)
+		fail_msg("%s: %s", o->e.reason, o->e.msg);
+	store_free(o->s);
+}
+
+static void a_rollback_between_plan_and_archive_keeps_the_version(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f), *was;
+	(void)build(c, f);
+	assert_string_equal(due(c), "1:archive"); /* the plan */
+	must(c, store_begin(c->s, &c->e));
+	must(c, deployment_lock(c->s, old, &c->a, &was, &c->e));
+	assert_string_equal(was, "ready");
+	struct other o = other(c, old);
+	pthread_t t;
+	assert_int_equal(pthread_create(&t, NULL, archives, &o), 0);
+	until_it_waits(c);
+	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e));
+	must(c, store_commit(c->s, &c->e));
+	end(&o, t);
+	assert_false(o.done);
+	assert_string_equal(status(c, old), "ready");
+}
+
+static void a_rollback_after_the_archive_sees_it(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f);
+	(void)build(c, f);
+	bool done = false;
+	must(c, store_begin(c->s, &c->e));
+	must(c, fate_archive(c->s, old, &done, &c->e));
+	assert_true(done);
+	struct other o = other(c, old);
+	pthread_t t;
+	assert_int_equal(pthread_create(&t, NULL, locks, &o), 0);
+	until_it_waits(c);
+	must(c, store_commit(c->s, &c->e));
+	end(&o, t);
+	assert_string_equal(o.status, "archived");
+	arena_release(&o.a);
+}
+
+static void who_pushes_an_image_waits_for_its_deletion(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = built_version(c, f, DIGEST("a"));
+	(void)build(c, f);
+	int64_t n;
+	const char *again = new_version(c, c->s, f, &n, &c->e);
+	assert_true(archive(c, old));
+	bool is_due = false, shared = true;
+	must(c, store_begin(c->s, &c->e));
+	must(c, fate_image(c->s, old, &is_due, &shared, &c->e));
+	assert_true(is_due);
+	assert_false(shared); /* nobody else: the registry is being asked to delete it, now … */
+	const struct deployment_built b = {.layer_digest = "sha256:layer", .layer_diff_id = "sha256:diff", .image_tag = "functions/default/hello:v3",
+					   .image_digest = DIGEST("a"), .layer_size = 20};
+	struct store *s = store_new(c->conninfo);
+	struct err e = ERR_INIT;
+	(void)peek(c, arena_printf(&c->a, "UPDATE function_deployments SET image_tag = 'functions/default/hello:v3', image_digest = '%s' WHERE id = '%s'", DIGEST("a"), again));
+	struct other o = other(c, again);
+	pthread_t t;
+	assert_int_equal(pthread_create(&t, NULL, settles, &o), 0);
+	until_it_waits(c);
+	assert_false(o.done);
+	must(c, fate_image_deleted(c->s, old, &c->e));
+	must(c, store_commit(c->s, &c->e));
+	end(&o, t);
+	assert_int_equal(deployment_written(s, again, &b, &e), OK);
+	store_free(s);
+}
+
+/* ---- images that several have ---- */
+
+static void an_image_goes_with_the_last_version_that_has_it(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0"));
+	const char *one = built_version(c, f, DIGEST("a")), *two = built_version(c, f, DIGEST("a")), *three = built_version(c, f, DIGEST("b"));
+	bool is_due;
+	assert_true(archive(c, one));
+	assert_false(let_go(c, one, &is_due)); /* 2 has it */
+	assert_true(is_due);
+	assert_true(archive(c, two));
+	assert_true(let_go(c, two, NULL));
+	assert_false(let_go(c, two, &is_due)); /* once */
+	assert_false(is_due);
+	/* while one of the same is built it stays */
+	(void)build(c, f);
+	assert_true(archive(c, three));
+	int64_t n;
+	const char *building = new_version(c, c->s, f, &n, &c->e);
+	const struct deployment_built b = {.layer_digest = "sha256:layer", .layer_diff_id = "sha256:diff", .image_tag = "functions/default/hello:v5",
+					   .image_digest = DIGEST("b"), .layer_size = 20};
+	must(c, deployment_written(c->s, building, &b, &c->e));
+	assert_false(let_go(c, three, NULL));
+	/* what was not built gives it back */
+	must(c, deployment_failed(c->s, building, "BuildFailed", "", &c->e));
+	assert_string_equal(due(c), "5:delete-image");
+	assert_true(let_go(c, building, NULL));
+	assert_string_equal(due(c), "");
+}
+
+static void the_same_image_elsewhere_is_another(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0"));
+	const char *one = built_version(c, f, DIGEST("a"));
+	(void)build(c, f);
+	(void)built_version(c, function_id(c, "other"), DIGEST("a"));
+	assert_true(archive(c, one));
+	struct store_case copy = *c;
+	(void)peek(c, "UPDATE function_deployments d SET image_tag = 'functions/default/other:v1' FROM functions f WHERE f.id = d.function_id AND f.name = 'other'");
+	bool is_due = false, shared = true;
+	must(c, store_begin(c->s, &c->e));
+	must(c, fate_image(c->s, one, &is_due, &shared, &c->e));
+	assert_false(shared);
+	store_rollback(c->s);
+	/* with a template that puts them into one repository it is the same */
+	(void)peek(&copy, "UPDATE function_deployments d SET image_tag = 'functions/default/hello:other-v1' FROM functions f WHERE f.id = d.function_id AND f.name = 'other'");
+	assert_false(let_go(c, one, &is_due));
+	assert_true(is_due);
+}
+
+static void an_archived_version_that_comes_back_shares_its_image(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0"));
+	const char *one = built_version(c, f, DIGEST("a")), *two = built_version(c, f, DIGEST("a"));
+	(void)build(c, f);
+	assert_true(archive(c, one));
+	assert_false(let_go(c, one, NULL));
+	assert_true(archive(c, two));
+	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e)); /* a rollback to 1 will push it */
+	assert_false(let_go(c, two, NULL));
+	must(c, deployment_restored(c->s, one, &c->e));
+	assert_string_equal(status(c, one), "ready");
+}
+
+static void what_is_referred_to_before_its_image_went_is_taken_back(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f);
+	(void)build(c, f);
+	bool done = true;
+	assert_true(archive(c, old));
+	must(c, fate_take_back(c->s, old, &done, &c->e));
+	assert_false(done);
+	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e));
+	must(c, fate_take_back(c->s, old, &done, &c->e));
+	assert_true(done);
+	assert_string_equal(status(c, old), "ready");
+	assert_string_equal(due(c), "");
+}
+
+/* ---- archives ---- */
+
+static void archives_go_by_policy_only(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *ids[4];
+	bool done = false;
+	for (size_t i = 0; i < 4; i++)
+		ids[i] = build(c, f);
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(archive(c, ids[i]));
+		assert_true(let_go(c, ids[i], NULL));
+	}
+	assert_string_equal(due(c), "");
+	must(c, apply(c, KEEPS("1", "2"), NULL));
+	assert_string_equal(due(c), "1:drop-archive 2:drop-archive");
+	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e));
+	assert_string_equal(due(c), "2:drop-archive");
+	must(c, fate_drop_archive(c->s, ids[0], &done, &c->e));
+	assert_false(done);
+	int64_t n;
+	const char *building = new_version(c, c->s, f, &n, &c->e); /* of the same source, which it may have to read from there */
+	assert_string_equal(due(c), "");
+	must(c, deployment_failed(c->s, building, "BuildFailed", "", &c->e));
+	must(c, fate_drop_archive(c->s, ids[1], &done, &c->e));
+	assert_true(done);
+	assert_string_equal(due(c), "2:delete-archive");
+	must(c, fate_archive_deleted(c->s, ids[1], &c->e));
+	assert_string_equal(due(c), "");
+	refuses(c, fate_archive_deleted(c->s, ids[2], &c->e), CONFLICT, "DatabaseConflict"); /* it was not dropped */
+}
+
+static void what_cannot_be_archived_waits_for_a_collection(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f);
+	(void)build(c, f);
+	bool news = false;
+	must(c, fate_stuck(c->s, old, "ImageMissing", "it is nowhere", &news, &c->e));
+	assert_true(news);
+	must(c, fate_stuck(c->s, old, "ImageMissing", "it is nowhere", &news, &c->e));
+	assert_false(news);
+	assert_string_equal(due(c), "");
+	assert_false(archive(c, old));
+	int64_t id;
+	must(c, collection_ask(c->s, "tester", &id, &c->e));
+	must(c, collection_begin(c->s, &c->e));
+	assert_string_equal(due(c), "1:archive");
+}
+
+/* ---- collections ---- */
+
+static void collections_that_were_asked_for_together_are_one(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f);
+	(void)build(c, f);
+	clean_all(c);
+	struct collection_row row;
+	int64_t first, second, third;
+	must(c, collection_load(c->s, &c->a, &row, &c->e));
+	assert_true(row.id == 0 && !row.asked && row.last_ms == 0);
+	must(c, collection_ask(c->s, "a", &first, &c->e));
+	must(c, collection_ask(c->s, "b", &second, &c->e));
+	assert_string_equal(dirty(c), COLLECTION_KEY);
+	must(c, collection_load(c->s, &c->a, &row, &c->e));
+	assert_true(row.id == 0 && row.asked);
+	must(c, collection_begin(c->s, &c->e));
+	assert_string_equal(dirty(c), COLLECTION_KEY " retention/default/hello");
+	must(c, collection_ask(c->s, "c", &third, &c->e)); /* in the midst of it: the next one */
+	must(c, collection_load(c->s, &c->a, &row, &c->e));
+	assert_true(row.id == second && row.asked && row.started_ms > 0 && row.last_ms > 0);
+	struct collection_progress p;
+	must(c, collection_progress(c->s, &c->a, &p, &c->e));
+	assert_true(p.working == 1 && !p.failing && !p.registry_dirty);
+	assert_true(archive(c, old));
+	assert_true(let_go(c, old, NULL));
+	clean_all(c);
+	must(c, collection_progress(c->s, &c->a, &p, &c->e));
+	assert_true(p.working == 0 && p.registry_dirty);
+	must(c, collection_looked(c->s, second, &c->e));
+	AUTO_JSON json_t *done = json_pack("{s:s, s:i}", "state", "done", "bytes", 7);
+	must(c, collection_part(c->s, second, "registry", done, &c->e));
+	must(c, collection_end(c->s, second, "", "", &c->e));
+	must(c, collection_load(c->s, &c->a, &row, &c->e));
+	assert_true(row.id == 0 && row.asked);
+	assert_string_equal(peek(c, "SELECT string_agg(id || (result->>'versions') || (result->>'images') || (result->'registry'->>'bytes'), ' ' ORDER BY id)"
+				    " FROM collections WHERE finished_at IS NOT NULL"),
+			    arena_printf(&c->a, "%lld117 %lld117", (long long)first, (long long)second));
+	must(c, collection_begin(c->s, &c->e));
+	assert_string_equal(dirty(c), "");
+	must(c, collection_progress(c->s, &c->a, &p, &c->e));
+	assert_false(p.registry_dirty);
+}
+
+static const char *kept(struct store_case *c, enum collection_list what)
+{
+	const char *const *list, *all = "";
+	size_t n;
+	must(c, collection_keeps(c->s, what, &c->a, &list, &n, &c->e));
+	for (size_t i = 0; i < n; i++)
+		all = arena_printf(&c->a, "%s%s ", all, list[i]);
+	return all;
+}
+
+static void a_collection_spares_what_is_in_use(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "0"));
+	(void)built_version(c, f, DIGEST("a"));
+	assert_string_equal(kept(c, KEEP_IMAGES), "");
+	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e));
+	assert_string_equal(kept(c, KEEP_IMAGES), DIGEST("a") " ");
+	assert_string_equal(kept(c, KEEP_SOURCES), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 "); /* declared, stored nowhere */
+	int64_t n;
+	const char *building = new_version(c, c->s, f, &n, &c->e);
+	assert_string_equal(kept(c, KEEP_BUILDS), arena_printf(&c->a, "%s ", building));
+	assert_non_null(strstr(kept(c, KEEP_SOURCES), "sha256:src "));
+	must(c, apply(c, DOC("Runtime", "based") "spec:\n  base: base/x@" DIGEST("c") "\n  command: [/x]\n", NULL));
+	assert_non_null(strstr(kept(c, KEEP_IMAGES), DIGEST("c")));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_newest_that_were_built_stay, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(of_a_function_that_is_gone_nothing_stays, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(whatever_refers_to_a_version_keeps_it, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(a_rollback_between_plan_and_archive_keeps_the_version, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(a_rollback_after_the_archive_sees_it, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(who_pushes_an_image_waits_for_its_deletion, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(an_image_goes_with_the_last_version_that_has_it, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(the_same_image_elsewhere_is_another, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(an_archived_version_that_comes_back_shares_its_image, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(what_is_referred_to_before_its_image_went_is_taken_back, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(archives_go_by_policy_only, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_archived_waits_for_a_collection, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(collections_that_were_asked_for_together_are_one, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(a_collection_spares_what_is_in_use, store_setup, store_teardown),
+	};
+	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
+}
