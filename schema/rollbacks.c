@@ -31,3 +31,18 @@ enum err_class hold_lift(struct store *s, const char *function_id, const char *e
 		*ret_was = res.rows > 0;
 	return c;
 }
+
+enum err_class held_targets(struct store *s, const char *project, const char *function, struct arena *a, struct held_target **ret, size_t *ret_n,
+			    struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class c = RUN(s, q_held_targets, &res, e, project, function);
+	if (c)
+		return c;
+	struct held_target *rows = arena_array(a, res.rows, sizeof *rows);
+	for (size_t i = 0; i < res.rows; i++)
+		rows[i] = (struct held_target){take_text(&res, i, 0, a), take_text(&res, i, 1, a), take_text(&res, i, 2, a)};
+	*ret = rows;
+	*ret_n = res.rows;
+	return OK;
+}

@@ -279,6 +279,12 @@ enum err_class rollback_create(struct store *s, const struct rollback_new *r, ch
 /* The pending rollback of the target's hold has failed: the target wants what serves again, under the hold it had before, if any; where something else
  * was on its way then, what serves is held. */
 enum err_class rollback_fail(struct store *s, const char *function_id, const char *environment, const char *reason, const char *message, struct err *e) MUST_USE;
+/* The targets of a function that a rollback holds. */
+struct held_target {
+	const char *environment, *actor, *note;
+};
+enum err_class held_targets(struct store *s, const char *project, const char *function, struct arena *a, struct held_target **ret, size_t *ret_n,
+			    struct err *e) MUST_USE;
 /* Ends the hold; an unfinished rollback is superseded. *ret_was: there was one. */
 enum err_class hold_lift(struct store *s, const char *function_id, const char *environment, const char *actor, bool *ret_was, struct err *e) MUST_USE;
 

@@ -4,12 +4,14 @@
 #include "api/admission.h"
 #include "api/diff.h"
 #include "api/handlers.h"
+#include "reconcilers/target/rollback.h"
 
 enum { TRIES = 10 };
 
 struct outcome {
 	struct applied applied;
 	json_t *diff; /* of a plan; lives in the arena */
+	json_t *held; /* where a rollback keeps it from serving; lives in the arena */
 	bool bad;     /* has a problem already */
 };
 
@@ -76,6 +78,33 @@ static enum err_class check_one(struct request *r, struct store *s, struct job *
 	return manifest_check_references(s, job->ad.order[i], e);
 }
 
+/* Only in the environment of a pin. */
+static json_t *held_where(const json_t *holds, const char *environment)
+{
+	json_t *there = json_array();
+	size_t i;
+	json_t *hold;
+	json_array_foreach(holds, i, hold)
+		if (!environment || strcmp(json_str_or(hold, "environment", ""), environment) == 0)
+			json_array_append(there, hold);
+	return there;
+}
+
+static enum err_class find_holds(struct request *r, struct store *s, struct job *job, struct err *e)
+{
+	enum err_class c = OK;
+	for (size_t i = 0; i < job->ad.ms.n && !c; i++) {
+		const struct manifest *m = job->ad.order[i];
+		bool pin = m->kind == KIND_PIN;
+		AUTO_JSON json_t *holds = NULL;
+		if (!pin && m->kind != KIND_FUNCTION)
+			continue;
+		c = holds_now(s, r->api->o.conf, m->project, pin ? m->spec.pin.function : m->name, &r->arena, &holds, e);
+		job->outcomes[i].held = json_in_arena(held_where(holds, pin ? m->spec.pin.environment : NULL), &r->arena);
+	}
+	return c;
+}
+
 static enum err_class tell(struct request *r, struct store *s, const struct job *job, struct err *e)
 {
 	enum err_class c = OK;
@@ -116,6 +145,10 @@ static enum err_class in_transaction(struct request *r, struct store *s, struct 
 		return c;
 	if (job->plan)
 		ask_steps(r, s, job);
+	else
+		c = find_holds(r, s, job, e);
+	if (c)
+		return c;
 	if (job->plan || job->ad.dry_run) {
 		store_rollback(s);
 		return OK;
@@ -167,6 +200,8 @@ static json_t *item_json(const struct job *job, const struct manifest *m)
 	if (!job->plan) {
 		json_object_set_new(j, "generation", json_integer(o->applied.generation));
 		json_object_set_new(j, "uid", json_string(o->applied.uid));
+		if (json_array_size(o->held) > 0)
+			json_object_set(j, "held", o->held);
 		return j;
 	}
 	json_object_set(j, "diff", o->diff);

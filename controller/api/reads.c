@@ -144,15 +144,23 @@ enum err_class get_function_targets(struct request *r, struct err *e)
 	return c ? c : answer(r, READ_TARGETS, ARRAY_LEN(params), params, e);
 }
 
+/* Of every project unless one is named. */
 static enum err_class answer_filtered(struct request *r, enum store_read what, struct err *e)
 {
 	const char *params[3];
-	enum err_class c = request_name(r, "project", &params[0], e);
+	bool all;
+	enum err_class c = request_bool(r, "all", &all, e);
+	if (!c)
+		c = request_name(r, "project", &params[0], e);
 	if (!c)
 		c = request_name(r, "function", &params[1], e);
 	if (!c)
 		c = request_name(r, "environment", &params[2], e);
-	return c ? c : answer(r, what, ARRAY_LEN(params), params, e);
+	if (c)
+		return c;
+	if (all)
+		params[0] = NULL;
+	return answer(r, what, ARRAY_LEN(params), params, e);
 }
 
 enum err_class get_targets(struct request *r, struct err *e) { return answer_filtered(r, READ_TARGETS, e); }

@@ -94,6 +94,8 @@ enum err_class function_argument(const struct cli *c, const char *usage, const c
 enum err_class function_word(const struct cli *c, size_t at, const char *usage, const char **ret, struct err *e) MUST_USE;
 /* "3" or "v3". INVALID InvalidFlag. */
 enum err_class version_argument(const char *word, int64_t *ret, struct err *e) MUST_USE;
+/* "hello/3", or "hello" with the number in args[next]; *ret_version 0 where there is none. INVALID InvalidFlag, InvalidName. */
+enum err_class version_words(const struct cli *c, const char *word, size_t next, const char **ret_name, int64_t *ret_version, struct err *e) MUST_USE;
 
 /* For commands that take flags only: INVALID InvalidFlag naming the first word, so that `-f *.yaml` does not apply one file of many. */
 enum err_class no_arguments(const struct cli *c, struct err *e) MUST_USE;

@@ -201,34 +201,53 @@ enum err_class client_stream(struct client *cl, const char *path, const char *co
 	return c;
 }
 
-enum err_class client_list(struct client *cl, const char *path, const char *project, json_t **ret, struct err *e)
+enum { QUERY_MAX = 4, PAGE_MAX = 500 };
+
+static enum err_class one_page(struct client *cl, const char *path, const char *const *query, const char *cursor, size_t limit, json_t **ret, struct err *e)
+{
+	const char *words[QUERY_MAX + 5];
+	size_t n = 0;
+	AUTO_FREE char *number = xprintf("%zu", limit);
+	for (; query && query[n] && n < QUERY_MAX; n++)
+		words[n] = query[n];
+	if (cursor) {
+		words[n++] = "cursor";
+		words[n++] = cursor;
+	}
+	if (limit) {
+		words[n++] = "limit";
+		words[n++] = number;
+	}
+	words[n] = NULL;
+	return client_call(cl, "GET", path, words, NULL, ret, e);
+}
+
+enum err_class client_pages(struct client *cl, const char *path, const char *const *query, size_t max, json_t **ret, bool *ret_more, struct err *e)
 {
 	AUTO_JSON json_t *all = json_array();
 	AUTO_FREE char *cursor = NULL;
-	bool scoped = strcmp(path, "/api/projects") != 0 && strcmp(path, "/api/work") != 0; /* these belong to no project */
 	for (;;) {
-		const char *query[8];
-		size_t n = 0;
-		if (scoped) {
-			query[n++] = project ? "project" : "all";
-			query[n++] = project ? project : "true";
-		}
-		if (cursor) {
-			query[n++] = "cursor";
-			query[n++] = cursor;
-		}
-		query[n] = NULL;
 		AUTO_JSON json_t *page = NULL;
-		enum err_class c = client_call(cl, "GET", path, query, NULL, &page, e);
+		size_t left = max ? max - json_array_size(all) : 0;
+		enum err_class c = one_page(cl, path, query, cursor, left < PAGE_MAX ? left : PAGE_MAX, &page, e);
 		if (c)
 			return c;
 		(void)json_array_extend(all, json_object_get(page, "items")); /* fails only out of memory */
 		const char *next = json_str_or(page, "next", NULL);
-		if (!next)
+		if (ret_more)
+			*ret_more = next != NULL;
+		if (!next || (max && json_array_size(all) >= max))
 			break;
 		free(cursor);
 		cursor = xstrdup(next);
 	}
 	*ret = json_incref(all);
 	return OK;
+}
+
+enum err_class client_list(struct client *cl, const char *path, const char *project, json_t **ret, struct err *e)
+{
+	bool scoped = strcmp(path, "/api/projects") != 0 && strcmp(path, "/api/work") != 0; /* these belong to no project */
+	const char *query[] = {project ? "project" : "all", project ? project : "true", NULL};
+	return client_pages(cl, path, scoped ? query : NULL, 0, ret, NULL, e);
 }

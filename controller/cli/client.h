@@ -28,7 +28,10 @@ enum err_class client_stream(struct client *cl, const char *path, const char *co
 /* The problems of the last failed call: borrowed array, or NULL. */
 const json_t *client_problems(const struct client *cl);
 
-/* All pages of a list as one array: new reference. */
+/* Pages of a list as one array: the first `max` items, 0: all. query has at most 4 entries. *ret is a new reference; *ret_more (may be NULL): there are more. */
+enum err_class client_pages(struct client *cl, const char *path, const char *const *query, size_t max, json_t **ret, bool *ret_more, struct err *e) MUST_USE;
+
+/* All items of a list: new reference. */
 enum err_class client_list(struct client *cl, const char *path, const char *project /* NULL: all */, json_t **ret, struct err *e) MUST_USE;
 
 #endif

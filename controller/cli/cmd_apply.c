@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/output.h"
+#include "cli/rollback_text.h"
 #include "cli/sources.h"
 #include "cli/wait.h"
 
@@ -19,6 +21,27 @@ static void print_changes(const json_t *items, bool dry)
 		(void)printf("%s/%s %s%s\n", kind_info(kind_named(json_str_or(it, "kind", "")))->singular, json_str_or(it, "name", ""),
 			     json_str_or(it, "change", ""), dry ? " (server dry run)" : "");
 	(void)fflush(stdout);
+}
+
+/* Says where a rollback keeps it from serving, and how that ends; whether there is such a place. */
+static bool print_holds(const struct cli *c, const json_t *items)
+{
+	bool any = false;
+	size_t i, k;
+	json_t *it, *hold;
+	json_array_foreach(items, i, it) {
+		const char *kind = kind_info(kind_named(json_str_or(it, "kind", "")))->singular, *name = json_str_or(it, "name", "");
+		json_array_foreach(json_object_get(it, "held"), k, hold) {
+			const char *note = json_str_or(hold, "note", ""), *environment = json_str_or(hold, "environment", "");
+			const char *function = json_str_or(hold, "function", name);
+			const char *line = arena_printf(c->arena, "%s/%s: held in %s at version %lld by %s's rollback%s%s; `%s` ends it", kind, name, environment,
+							(long long)json_int_or(hold, "version", 0), json_str_or(hold, "actor", ""), *note ? ": " : "", note,
+							release_command(c->arena, json_str_or(it, "project", "default"), function, environment));
+			(void)fprintf(stderr, "%s\n", plain_copy(c->arena, line));
+			any = true;
+		}
+	}
+	return any;
 }
 
 static enum exit_code wait_for(struct cli *c, const json_t *items, int64_t timeout_ms)
@@ -63,5 +86,7 @@ enum exit_code cmd_apply(struct cli *c)
 		return fail(c, &e);
 	const json_t *items = json_object_get(answer, "items");
 	print_changes(items, dry);
-	return flag_on(c, FLAG_WAIT) && !dry ? wait_for(c, items, timeout_ms) : EXIT_OK;
+	enum exit_code held = print_holds(c, items) && !dry ? EXIT_HELD : EXIT_OK;
+	enum exit_code waited = flag_on(c, FLAG_WAIT) && !dry ? wait_for(c, items, timeout_ms) : EXIT_OK;
+	return waited == EXIT_OK ? held : waited;
 }

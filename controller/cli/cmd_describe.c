@@ -2,13 +2,15 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/describe.h"
 #include "cli/output.h"
+#include "cli/rollback_text.h"
 #include "cli/wait.h"
 
-static void print_value(const char *label, const char *value)
+void describe_value(const struct cli *c, const char *label, const char *value)
 {
 	if (value && *value)
-		(void)printf("%-14s%s\n", label, value);
+		(void)printf("%-14s%s\n", label, plain_copy(c->arena, value));
 }
 
 static void print_number(const char *label, const json_t *v)
@@ -20,14 +22,14 @@ static void print_number(const char *label, const json_t *v)
 static void print_head(const struct cli *c, const json_t *doc)
 {
 	const json_t *meta = json_object_get(doc, "metadata"), *status = json_object_get(doc, "status");
-	print_value("Name:", json_str_or(meta, "name", ""));
-	print_value("Project:", json_str_or(meta, "project", ""));
-	print_value("Kind:", json_str_or(doc, "kind", ""));
-	print_value("Declared in:", json_str_or(meta, "source", ""));
-	print_value("Owner:", json_str_or(meta, "owner", ""));
-	print_value("Age:", age_of(c->arena, json_str_or(meta, "createdAt", NULL)));
+	describe_value(c, "Name:", json_str_or(meta, "name", ""));
+	describe_value(c, "Project:", json_str_or(meta, "project", ""));
+	describe_value(c, "Kind:", json_str_or(doc, "kind", ""));
+	describe_value(c, "Declared in:", json_str_or(meta, "source", ""));
+	describe_value(c, "Owner:", json_str_or(meta, "owner", ""));
+	describe_value(c, "Age:", age_of(c->arena, json_str_or(meta, "createdAt", NULL)));
 	print_number("Generation:", json_object_get(meta, "generation"));
-	print_value("ID:", json_str_or(status, "id", ""));
+	describe_value(c, "ID:", json_str_or(status, "id", ""));
 	print_number("Version:", json_object_get(status, "latestVersion"));
 	print_number("Active:", json_object_get(status, "activeVersion"));
 }
@@ -46,18 +48,25 @@ static void print_conditions(const struct cli *c, const json_t *doc)
 	table_print(&t);
 }
 
+/* A hold says more than the status that is about it. */
+static void print_target_head(const struct cli *c, const json_t *t)
+{
+	int64_t version = json_int_or(t, "version", 0);
+	bool held = json_bool_or(t, "held", false), says = held && strcmp(json_str_or(t, "status", ""), "Held") == 0;
+	const char *message = says ? "" : plain_copy(c->arena, json_str_or(t, "message", ""));
+	const char *what = version ? arena_printf(c->arena, "version %lld, release %lld, ", (long long)version, (long long)json_int_or(t, "release", 0)) : "";
+	(void)printf("In %s: %s%s%s%s\n", json_str_or(t, "environment", ""), what, json_str_or(t, "status", ""), *message ? ": " : "", message);
+	if (held)
+		(void)printf("  %s\n", plain_copy(c->arena, hold_text(c->arena, t)));
+	(void)printf("  %s\n", json_str_or(t, "url", ""));
+}
+
 static void print_targets(const struct cli *c, const json_t *targets)
 {
 	size_t i, k;
 	json_t *t, *in;
 	json_array_foreach(json_object_get(targets, "items"), i, t) {
-		const char *message = plain_copy(c->arena, json_str_or(t, "message", ""));
-		int64_t version = json_int_or(t, "version", 0);
-		const char *what = version ? arena_printf(c->arena, "version %lld, release %lld, ", (long long)version,
-							  (long long)json_int_or(t, "release", 0))
-					   : "";
-		(void)printf("In %s: %s%s%s%s\n  %s\n", json_str_or(t, "environment", ""), what, json_str_or(t, "status", ""), *message ? ": " : "",
-			     message, json_str_or(t, "url", ""));
+		print_target_head(c, t);
 		struct table rows;
 		table_init(&rows, c->arena, 5);
 		table_row(&rows, (const char *[]){"  INSTANCE", "RELEASE", "STATE", "RESTARTS", "MESSAGE"});
@@ -84,12 +93,33 @@ static void print_events(const struct cli *c, const json_t *events)
 	table_print(&t);
 }
 
+/* What follows "deployment/" or "deployment "; NULL: the line is about something else. */
+static const char *version_word(const struct cli *c, size_t *next)
+{
+	static const char *const words[] = {"deployment", "deployments", "deploys"};
+	const char *first = c->args.n ? c->args.items[0] : "";
+	size_t n = strcspn(first, "/");
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		known = known || (strlen(words[i]) == n && strncmp(words[i], first, n) == 0);
+	if (!known || (!first[n] && c->args.n < 2))
+		return known ? "" : NULL;
+	if (first[n])
+		return first + n + 1;
+	*next = 2;
+	return c->args.items[1];
+}
+
 enum exit_code cmd_describe(struct cli *c)
 {
 	struct err e = ERR_INIT;
 	struct client *cl;
 	enum kind kind;
 	const char *name;
+	size_t next = 1;
+	const char *version = version_word(c, &next);
+	if (version)
+		return describe_deployment(c, version, next);
 	if (object_argument(c, 0, &kind, &name, &e) != OK)
 		return fail(c, &e);
 	if (!name) {

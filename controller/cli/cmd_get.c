@@ -3,17 +3,9 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/columns.h"
 #include "cli/output.h"
 #include "cli/wait.h"
-
-/* One column: its heading, and how its cell is found in an item. */
-struct column {
-	const char *heading;
-	const char *path;  /* "metadata.name"; "?Ready.status" is a condition's member; "@age" of metadata.createdAt */
-	bool wide;         /* only with -o wide */
-};
-
-enum { MAX_COLUMNS = 10 };
 
 /* What can be listed: the five kinds, and what they become. */
 struct listing {
@@ -22,32 +14,38 @@ struct listing {
 	const char *prefix; /* of -o name */
 	bool in_all;        /* part of `get all` */
 	bool of_functions;  /* there is no such object to read: a name is that of the function whose ones are shown */
-	struct column columns[MAX_COLUMNS];
+	bool of_versions;   /* "hello" means all of that function, "hello/3" one of them */
+	struct column columns[MAX_COLUMNS + 1];
 };
 
 static const struct listing listings[] = {
-	{" functions function fn ", "/api/functions", "function", true, false,
+	{" functions function fn ", "/api/functions", "function", true, false, false,
 	 {{"NAME", "metadata.name", false}, {"RUNTIME", "spec.runtime", false}, {"VERSION", "status.latestVersion", false},
-	  {"ACTIVE", "status.activeVersion", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
+	  {"ACTIVE", "status.activeVersion", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@metadata.createdAt", false},
 	  {"ID", "status.id", true}, {"MESSAGE", "?Ready.message", true}}},
-	{" environments environment env ", "/api/environments", "environment", true, false,
+	{" environments environment env ", "/api/environments", "environment", true, false, false,
 	 {{"NAME", "metadata.name", false}, {"INHERITS", "spec.inherits", false}, {"FOLLOW", "spec.follow", false}, {"READY", "?Ready.status", false},
-	  {"AGE", "@age", false}}},
-	{" pins pin ", "/api/pins", "pin", true, false,
+	  {"AGE", "@metadata.createdAt", false}}},
+	{" pins pin ", "/api/pins", "pin", true, false, false,
 	 {{"NAME", "metadata.name", false}, {"FUNCTION", "spec.function", false}, {"ENVIRONMENT", "spec.environment", false},
-	  {"VERSION", "spec.version", false}, {"READY", "?Ready.status", false}, {"AGE", "@age", false}}},
-	{" runtimes runtime rt ", "/api/runtimes", "runtime", true, false,
-	 {{"NAME", "metadata.name", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@age", false},
+	  {"VERSION", "spec.version", false}, {"READY", "?Ready.status", false}, {"AGE", "@metadata.createdAt", false}}},
+	{" runtimes runtime rt ", "/api/runtimes", "runtime", true, false, false,
+	 {{"NAME", "metadata.name", false}, {"READY", "?Ready.status", false}, {"STATUS", "?Ready.reason", false}, {"AGE", "@metadata.createdAt", false},
 	  {"BASE", "spec.base", true}}},
-	{" projects project ", "/api/projects", "project", false, false,
-	 {{"NAME", "metadata.name", false}, {"DEFAULT ENVIRONMENT", "spec.defaultEnvironment", false}, {"AGE", "@age", false}}},
-	{" targets target ", "/api/targets", "target", true, true,
+	{" projects project ", "/api/projects", "project", false, false, false,
+	 {{"NAME", "metadata.name", false}, {"DEFAULT ENVIRONMENT", "spec.defaultEnvironment", false}, {"AGE", "@metadata.createdAt", false}}},
+	{" deployments deployment deploys ", "/api/deployments", "deployment", false, false, true,
+	 {{"FUNCTION", "function", false}, {"VERSION", "version", false}, {"STATUS", "status", false}, {"ACTIVE IN", "activeIn", false}, {"WHO", "createdBy", false},
+	  {"AGE", "@createdAt", false}, {"DIGEST", "#digest", false}, {"SIZE", "~size", false}, {"RUNTIME", "runtime", true}, {"SOURCE", "#sourceDigest", true},
+	  {"ARCHIVE", "archive", true}, {"NOTE", "note", true}}},
+	{" targets target ", "/api/targets", "target", true, true, false,
 	 {{"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"MODE", "mode", false}, {"VERSION", "version", false},
-	  {"RELEASE", "release", false}, {"STATUS", "status", false}, {"URL", "url", false}, {"DIGEST", "digest", true}, {"MESSAGE", "message", true}}},
-	{" instances instance ", "/api/instances", "instance", false, true,
+	  {"RELEASE", "release", false}, {"STATUS", "status", false}, {"URL", "url", false}, {"DIGEST", "digest", true}, {"HELD BY", "heldBy", true}, {"FLOOR", "floor", true}, {"WHY", "holdNote", true},
+	  {"MESSAGE", "message", true}}},
+	{" instances instance ", "/api/instances", "instance", false, true, false,
 	 {{"NAME", "name", false}, {"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"VERSION", "version", false},
 	  {"RELEASE", "release", false}, {"STATE", "state", false}, {"RESTARTS", "restarts", false}, {"ADDRESS", "address", true}, {"MESSAGE", "message", true}}},
-	{" work ", "/api/work", "work", false, false,
+	{" work ", "/api/work", "work", false, false, false,
 	 {{"KEY", "key", false}, {"DUE", "dueAt", false}, {"ATTEMPT", "attempt", false}, {"REASON", "reason", false}, {"MESSAGE", "message", false}}},
 };
 
@@ -60,62 +58,14 @@ static const struct listing *find_listing(const char *word)
 	return NULL;
 }
 
-static const json_t *at_path(const json_t *item, const char *path)
+static const char *name_of(const struct cli *c, const struct listing *l, const json_t *item)
 {
-	if (path[0] == '?') {
-		const char *dot = strchr(path, '.');
-		AUTO_FREE char *type = xprintf("%.*s", (int)(dot - path - 1), path + 1);
-		return json_object_get(condition_of(item, type), dot + 1);
-	}
-	AUTO_FREE char *parts = xstrdup(path);
-	for (char *part = parts, *next; item && part; part = next) {
-		next = strchr(part, '.');
-		if (next)
-			*next++ = '\0';
-		item = json_object_get(item, part);
-	}
-	return item;
-}
-
-static const char *cell(const json_t *item, const char *path, struct arena *a)
-{
-	if (strcmp(path, "@age") == 0)
-		return age_of(a, json_str_or(json_object_get(item, "metadata"), "createdAt", NULL));
-	const json_t *v = at_path(item, path);
-	if (!v || json_is_null(v))
-		return "-";
-	return json_is_string(v) ? json_string_value(v) : json_text_arena(v, a);
-}
-
-static const char *name_of(const json_t *item)
-{
+	if (l->of_versions)
+		return arena_printf(c->arena, "%s/%lld", json_str_or(item, "function", ""), (long long)json_int_or(item, "version", 0));
 	const char *name = json_str_or(json_object_get(item, "metadata"), "name", NULL);
 	if (!name)
 		name = json_str_or(item, "name", json_str_or(item, "key", NULL));
 	return name ? name : json_str_or(item, "function", "");
-}
-
-static void print_table(const struct cli *c, const struct listing *l, const json_t *items, bool wide)
-{
-	size_t shown[MAX_COLUMNS], n = 0, i;
-	const char *cells[MAX_COLUMNS];
-	for (i = 0; i < MAX_COLUMNS && l->columns[i].heading; i++)
-		if (wide || !l->columns[i].wide)
-			shown[n++] = i;
-	struct table t;
-	table_init(&t, c->arena, n);
-	for (i = 0; i < n; i++)
-		cells[i] = l->columns[shown[i]].heading;
-	if (!flag_on(c, FLAG_NO_HEADERS))
-		table_row(&t, cells);
-	json_t *item;
-	size_t k;
-	json_array_foreach(items, k, item) {
-		for (i = 0; i < n; i++)
-			cells[i] = cell(item, l->columns[shown[i]].path, c->arena);
-		table_row(&t, cells);
-	}
-	table_print(&t);
 }
 
 static enum err_class print_items(const struct cli *c, const struct listing *l, const json_t *items, bool one, enum format f, struct err *e)
@@ -124,7 +74,7 @@ static enum err_class print_items(const struct cli *c, const struct listing *l, 
 		size_t i;
 		json_t *item;
 		json_array_foreach(items, i, item)
-			(void)printf("%s/%s\n", l->prefix, name_of(item));
+			(void)printf("%s/%s\n", l->prefix, name_of(c, l, item));
 		return OK;
 	}
 	if (f == FORMAT_JSON || f == FORMAT_YAML) {
@@ -134,13 +84,44 @@ static enum err_class print_items(const struct cli *c, const struct listing *l, 
 		return output_value(list, f, e);
 	}
 	if (json_array_size(items) > 0)
-		print_table(c, l, items, f == FORMAT_WIDE);
+		columns_print(c, l->columns, items, f == FORMAT_WIDE);
 	return OK;
 }
 
-static enum err_class fetch(struct cli *c, const struct listing *l, const char *name, json_t **ret, struct err *e)
+/* What stands on the line. */
+struct subject {
+	const struct listing *l;
+	const char *name; /* NULL: all */
+	int64_t version;  /* 0: all of name's */
+};
+
+/* Whether it names a single thing. */
+static bool is_one(const struct subject *s) { return s->name && !s->l->of_functions && (!s->l->of_versions || s->version); }
+
+static enum err_class fetch_one(struct cli *c, struct client *cl, const char *path, json_t **ret, struct err *e)
+{
+	const char *query[] = {"project", cli_project(c), NULL};
+	AUTO_JSON json_t *one = NULL;
+	enum err_class class = client_call(cl, "GET", path, query, NULL, &one, e);
+	if (!class)
+		*ret = json_pack("[O]", one);
+	return class;
+}
+
+static enum err_class fetch_versions(struct cli *c, struct client *cl, const struct subject *s, json_t **ret, struct err *e)
+{
+	const char *query[] = {"project", cli_project(c), NULL};
+	const char *path = arena_printf(c->arena, "/api/functions/%s/deployments", s->name);
+	if (s->version)
+		return fetch_one(c, cl, arena_printf(c->arena, "%s/%lld", path, (long long)s->version), ret, e);
+	return client_pages(cl, path, query, 0, ret, NULL, e);
+}
+
+static enum err_class fetch(struct cli *c, const struct subject *s, json_t **ret, struct err *e)
 {
 	struct client *cl;
+	const struct listing *l = s->l;
+	const char *name = s->name;
 	const char *project = flag_on(c, FLAG_ALL_PROJECTS) ? NULL : cli_project(c);
 	enum err_class class = cli_client(c, &cl, e);
 	if (class)
@@ -155,27 +136,26 @@ static enum err_class fetch(struct cli *c, const struct listing *l, const char *
 			*ret = json_incref(json_object_get(page, "items"));
 		return class;
 	}
-	const char *query[] = {"project", cli_project(c), NULL};
-	AUTO_JSON json_t *one = NULL;
-	class = client_call(cl, "GET", arena_printf(c->arena, "%s/%s", l->path, name), query, NULL, &one, e);
-	if (!class)
-		*ret = json_pack("[O]", one);
-	return class;
+	if (l->of_versions)
+		return fetch_versions(c, cl, s, ret, e);
+	return fetch_one(c, cl, arena_printf(c->arena, "%s/%s", l->path, name), ret, e);
 }
 
-/* -w: prints again whenever the answer differs. */
 /* A copy without what a resync alone changes. */
 static json_t *what_counts(const json_t *items)
 {
 	json_t *copy = json_deep_copy(items);
 	size_t i;
 	json_t *item;
-	json_array_foreach(copy, i, item)
-		(void)json_object_del(json_object_get(item, "status"), "pending"); /* targets and instances have none */
+	json_array_foreach(copy, i, item) {
+		json_t *status = json_object_get(item, "status");
+		(void)json_object_del(json_is_object(status) ? status : item, "pending"); /* a target's status is a word; instances have none */
+	}
 	return copy;
 }
 
-static enum exit_code watch(struct cli *c, const struct listing *l, const char *name, enum format f, const json_t *first)
+/* -w: prints again whenever the answer differs. */
+static enum exit_code watch(struct cli *c, const struct subject *s, enum format f, const json_t *first)
 {
 	enum { LOOK_MS = 500 };
 	struct err e = ERR_INIT;
@@ -184,7 +164,7 @@ static enum exit_code watch(struct cli *c, const struct listing *l, const char *
 		(void)fflush(stdout);
 		(void)poll(NULL, 0, LOOK_MS);
 		AUTO_JSON json_t *now = NULL;
-		if (fetch(c, l, name, &now, &e) != OK)
+		if (fetch(c, s, &now, &e) != OK)
 			return fail(c, &e);
 		json_t *counts = what_counts(now);
 		bool same = json_equal(counts, shown);
@@ -192,7 +172,7 @@ static enum exit_code watch(struct cli *c, const struct listing *l, const char *
 		shown = counts;
 		if (same)
 			continue;
-		if (print_items(c, l, now, name && !l->of_functions, f, &e) != OK)
+		if (print_items(c, s->l, now, is_one(s), f, &e) != OK)
 			return fail(c, &e);
 	}
 }
@@ -207,7 +187,7 @@ static enum exit_code get_all(struct cli *c, enum format f)
 		AUTO_JSON json_t *items = NULL;
 		if (!l->in_all)
 			continue;
-		if (fetch(c, l, NULL, &items, &e) != OK)
+		if (fetch(c, &(struct subject){.l = l}, &items, &e) != OK)
 			return fail(c, &e);
 		bool print = json_array_size(items) > 0 && !one_list;
 		if (print && json_array_size(all) > 0 && f <= FORMAT_WIDE)
@@ -223,25 +203,23 @@ static enum exit_code get_all(struct cli *c, enum format f)
 	return EXIT_OK;
 }
 
-/* What stands on the line, or NULL and why; *ret_name NULL when all are meant. */
-static const struct listing *read_arguments(const struct cli *c, const char *word, const char **ret_name, struct err *e)
+static enum err_class read_arguments(const struct cli *c, const char *word, struct subject *ret, struct err *e)
 {
 	const char *slash = strchr(word, '/');
 	const struct listing *l = find_listing(slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word);
 	const char *name = slash ? slash + 1 : c->args.n > 1 ? c->args.items[1] : NULL;
 	size_t used = name && !slash ? 2 : 1;
-	enum err_class class = OK;
+	*ret = (struct subject){.l = l, .name = name};
+	if (l && l->of_versions && name)
+		return version_words(c, name, used, &ret->name, &ret->version, e);
 	if (c->args.n > used)
-		class = err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
-	else if (!l)
-		class = err_set(e, INVALID, R_UnknownKind,
-				"there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, targets, instances, work or all", word);
-	else if (name && strcmp(l->prefix, "work") == 0)
-		class = err_set(e, INVALID, R_InvalidFlag, "work has no names: `fnctl get work` lists all that is out of shape");
-	else if (name)
-		class = check_name(name, e);
-	*ret_name = name;
-	return class ? NULL : l;
+		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[used]);
+	if (!l)
+		return err_set(e, INVALID, R_UnknownKind,
+			       "there is nothing called \"%.40s\": functions, environments, pins, runtimes, projects, deployments, targets, instances, work or all", word);
+	if (name && strcmp(l->prefix, "work") == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "work has no names: `fnctl get work` lists all that is out of shape");
+	return name ? check_name(name, e) : OK;
 }
 
 enum exit_code cmd_get(struct cli *c)
@@ -250,25 +228,24 @@ enum exit_code cmd_get(struct cli *c)
 	enum format f;
 	if (output_format(c, &f, &e) != OK)
 		return fail(c, &e);
-	const char *word = c->args.n ? c->args.items[0] : "all", *name = NULL;
+	const char *word = c->args.n ? c->args.items[0] : "all";
 	if (strcmp(word, "all") == 0 && c->args.n < 2 && !flag_on(c, FLAG_WATCH))
 		return get_all(c, f);
 	if (strcmp(word, "all") == 0) {
 		(void)err_set(&e, INVALID, R_InvalidFlag, "\"all\" takes neither a name nor -w: say which kind");
 		return fail(c, &e);
 	}
-	const struct listing *l = read_arguments(c, word, &name, &e);
-	if (!l)
+	struct subject s;
+	if (read_arguments(c, word, &s, &e) != OK)
 		return fail(c, &e);
 	json_t *items = NULL;
-	bool one = name && !l->of_functions;
-	if (fetch(c, l, name, &items, &e) != OK || print_items(c, l, items, one, f, &e) != OK) {
+	if (fetch(c, &s, &items, &e) != OK || print_items(c, s.l, items, is_one(&s), f, &e) != OK) {
 		json_decref(items);
 		return fail(c, &e);
 	}
 	if (json_array_size(items) == 0 && f <= FORMAT_WIDE)
 		(void)fprintf(stderr, "none\n");
-	enum exit_code code = flag_on(c, FLAG_WATCH) ? watch(c, l, name, f, items) : EXIT_OK;
+	enum exit_code code = flag_on(c, FLAG_WATCH) ? watch(c, &s, f, items) : EXIT_OK;
 	json_decref(items);
 	return code;
 }

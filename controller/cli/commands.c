@@ -19,16 +19,26 @@ const struct command commands[] = {
 	 "  fnctl diff -f hello.yaml\n",
 	 FLAGS(FLAG_FILE), cmd_diff},
 	{"get", "[KIND [NAME] | KIND/NAME | all]", "List objects, or show one",
-	 "Kinds: functions (fn), environments (env), pins, runtimes, projects; also targets, instances and work.\n\n"
+	 "Kinds: functions (fn), environments (env), pins, runtimes, projects; also deployments (versions), targets, instances and\n"
+	 "work.\n\n"
 	 "Examples:\n"
 	 "  fnctl get functions\n"
 	 "  fnctl get function/hello -o yaml\n"
+	 "  fnctl get deployments hello             its versions; deployment/hello/3 is one\n"
 	 "  fnctl get targets -o wide -w\n",
 	 FLAGS(FLAG_OUTPUT, FLAG_WATCH, FLAG_ALL_PROJECTS, FLAG_NO_HEADERS), cmd_get},
 	{"describe", "KIND/NAME", "Show one object with its conditions, targets, instances and events",
 	 "Examples:\n"
-	 "  fnctl describe function/hello\n",
+	 "  fnctl describe function/hello\n"
+	 "  fnctl describe deployment/hello/3       one version: digests, releases, what keeps its image\n",
 	 NO_FLAGS, cmd_describe},
+	{"history", "FUNCTION [--rollbacks | --operations]", "Show a function's versions, rollbacks or all that was done to it",
+	 "The newest first.\n\n"
+	 "Examples:\n"
+	 "  fnctl history hello\n"
+	 "  fnctl history hello --rollbacks         who went back, from where, to where, why\n"
+	 "  fnctl history hello --operations --limit 100\n",
+	 FLAGS(FLAG_ROLLBACKS, FLAG_OPERATIONS, FLAG_LIMIT, FLAG_OUTPUT, FLAG_NO_HEADERS), cmd_history},
 	{"events", "[KIND/NAME] [-w]", "Show what happened",
 	 "Examples:\n"
 	 "  fnctl events -w\n"

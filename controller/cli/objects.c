@@ -61,6 +61,18 @@ enum err_class version_argument(const char *word, int64_t *ret, struct err *e)
 	return OK;
 }
 
+enum err_class version_words(const struct cli *c, const char *word, size_t next, const char **ret_name, int64_t *ret_version, struct err *e)
+{
+	const char *slash = strchr(word, '/');
+	const char *number = slash ? slash + 1 : c->args.n > next ? c->args.items[next++] : NULL;
+	*ret_name = slash ? arena_strndup(c->arena, word, (size_t)(slash - word)) : word;
+	*ret_version = 0;
+	if (c->args.n > next)
+		return err_set(e, INVALID, R_InvalidFlag, "one object at a time: \"%.40s\" is too many", c->args.items[next]);
+	enum err_class class = check_name(*ret_name, e);
+	return !class && number ? version_argument(number, ret_version, e) : class;
+}
+
 enum err_class no_arguments(const struct cli *c, struct err *e)
 {
 	if (c->args.n == 0)

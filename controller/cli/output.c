@@ -95,6 +95,41 @@ const char *age_of(struct arena *a, const char *rfc3339)
 	return arena_printf(a, "%lldd", (long long)(s / 86400));
 }
 
+const char *short_digest(struct arena *a, const char *digest)
+{
+	enum { SHOWN = 12 };
+	static const char prefix[] = "sha256:";
+	if (strncmp(digest, prefix, sizeof prefix - 1) != 0)
+		return digest;
+	return arena_printf(a, "%.*s", SHOWN, digest + sizeof prefix - 1);
+}
+
+const char *size_text(struct arena *a, int64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	enum { KIB = 1024, TENTHS = 10 };
+	if (bytes < KIB)
+		return arena_printf(a, "%lld B", (long long)bytes);
+	size_t unit = 0;
+	int64_t whole = bytes; /* in the unit below */
+	for (; whole >= (int64_t)KIB * KIB && unit + 1 < ARRAY_LEN(units); unit++)
+		whole /= KIB;
+	int64_t tenths = (whole * TENTHS + KIB / 2) / KIB;
+	return arena_printf(a, "%lld.%lld %s", (long long)(tenths / TENTHS), (long long)(tenths % TENTHS), units[unit]);
+}
+
+const char *duration_text(struct arena *a, int64_t ms)
+{
+	enum { SECOND = 1000, MINUTE = 60 * SECOND, TENTH = 100, LONG = 10 * MINUTE };
+	if (ms < SECOND)
+		return arena_printf(a, "%lld ms", (long long)ms);
+	if (ms < MINUTE)
+		return arena_printf(a, "%lld.%lld s", (long long)(ms / SECOND), (long long)(ms % SECOND / TENTH));
+	if (ms < LONG)
+		return arena_printf(a, "%lld min %lld s", (long long)(ms / MINUTE), (long long)(ms % MINUTE / SECOND));
+	return arena_printf(a, "%lld min", (long long)(ms / MINUTE));
+}
+
 const json_t *condition_of(const json_t *doc, const char *type)
 {
 	const json_t *all = json_object_get(json_object_get(doc, "status"), "conditions");

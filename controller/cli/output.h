@@ -26,6 +26,13 @@ enum err_class output_value(const json_t *j, enum format f, struct err *e) MUST_
 /* "5s", "3m", "2h", "4d" since an RFC 3339 time; "-" for NULL. */
 const char *age_of(struct arena *a, const char *rfc3339);
 
+/* The first 12 hex digits; what is no digest as it is. */
+const char *short_digest(struct arena *a, const char *digest);
+/* "812 B", "2.0 KiB", "14.3 MiB". */
+const char *size_text(struct arena *a, int64_t bytes);
+/* "7 ms", "1.4 s", "3 min". */
+const char *duration_text(struct arena *a, int64_t ms);
+
 /* The condition of that type in a document's status, or NULL. */
 const json_t *condition_of(const json_t *doc, const char *type);
 

@@ -133,6 +133,6 @@ const char *hold_text(struct arena *a, const json_t *target)
 	const char *note = json_str_or(target, "holdNote", "");
 	const char *command = release_command(a, json_str_or(target, "project", "default"), json_str_or(target, "function", ""),
 					      json_str_or(target, "environment", ""));
-	return arena_printf(a, "version %lld is held by %s's rollback%s%s; %s", (long long)json_int_or(target, "version", 0), json_str_or(target, "heldBy", "?"),
+	return arena_printf(a, "version %lld is held by %s's rollback%s%s; %s", (long long)json_int_or(target, "wantedVersion", 0), json_str_or(target, "heldBy", "?"),
 			    *note ? ": " : "", note, until_text(a, (long long)json_int_or(target, "floor", 0), command));
 }

@@ -311,16 +311,16 @@ static enum err_class read_desired(struct reading *r, struct err *e)
 	return c ? c : read_wanted(r, e);
 }
 
-static enum err_class read_node(struct reading *r, struct err *e)
+static enum err_class read_node(struct pass *p, struct target_world *w, struct err *e)
 {
-	AUTO_FREE char *key = xstrdup(key_make("target", r->p->key.project, r->p->key.name, r->p->key.environment).text);
+	AUTO_FREE char *key = xstrdup(key_make("target", p->key.project, p->key.name, p->key.environment).text);
 	struct node_view view;
-	enum err_class c = node_list(r->p->node, key, r->p->arena, &view, e);
+	enum err_class c = node_list(p->node, key, p->arena, &view, e);
 	if (c)
 		return c;
-	r->w->seen = view.instances;
-	r->w->nseen = view.ninstances;
-	r->w->route = view.nroutes ? &view.routes[0] : NULL;
+	w->seen = view.instances;
+	w->nseen = view.ninstances;
+	w->route = view.nroutes ? &view.routes[0] : NULL;
 	return OK;
 }
 
@@ -331,7 +331,7 @@ static const char *const *host_names(const struct pass *p)
 	return hosts;
 }
 
-enum err_class target_observe(struct pass *p, void **ret_world, struct err *e)
+enum err_class target_desired(struct pass *p, struct target_world **ret, struct err *e)
 {
 	struct target_world *w = arena_alloc(p->arena, sizeof *w);
 	struct reading r = {.p = p, .w = w};
@@ -339,9 +339,16 @@ enum err_class target_observe(struct pass *p, void **ret_world, struct err *e)
 	w->unresolved_message = "";
 	w->failed_message = "";
 	w->hosts = host_names(p);
-	enum err_class c = read_desired(&r, e);
+	*ret = w;
+	return read_desired(&r, e);
+}
+
+enum err_class target_observe(struct pass *p, void **ret_world, struct err *e)
+{
+	struct target_world *w;
+	enum err_class c = target_desired(p, &w, e);
 	if (!c)
-		c = read_node(&r, e);
+		c = read_node(p, w, e);
 	if (!c)
 		*ret_world = w;
 	return c;

@@ -2,6 +2,7 @@
 #ifndef FN_RECONCILERS_ROLLBACK_H
 #define FN_RECONCILERS_ROLLBACK_H
 
+#include "base/conf.h"
 #include "base/json.h"
 #include "schema/store.h"
 
@@ -27,6 +28,11 @@ enum err_class rollback_request(struct store *s, const struct rollback_request *
  * INVALID NotHeld. */
 enum err_class hold_release(struct store *s, const char *project, const char *function, const char *environment /* or NULL */, const char *actor, struct arena *a,
 			    json_t **ret, struct err *e) MUST_USE;
+
+/* Where a function goes on being held with what is declared now, in the caller's transaction. A hold that is about to end, by a new version above all, is not
+ * among them. *ret is a new reference: [{"function", "environment", "version", "actor", "note"}]. */
+enum err_class holds_now(struct store *s, const struct conf *conf, const char *project, const char *function, struct arena *a, json_t **ret,
+			 struct err *e) MUST_USE;
 
 /* The project's default environment where none is given; INVALID NotFound unless it is declared. */
 enum err_class environment_or_default(struct store *s, const char *project, const char *environment, struct arena *a, const char **ret, struct err *e) MUST_USE;

@@ -52,7 +52,11 @@ static void world_open(struct world *w, void **state, const char *name)
 static const char *number(struct world *w, int64_t *ret_version)
 {
 	AUTO_JSON json_t *spec = json_pack("{s:s}", "runtime", "static");
-	const struct deployment_new d = {.function_id = w->id, .input_hash = "sha256:in", .source_digest = "sha256:src", .runtime = "static", .base = "scratch",
+	struct manifest_row f;
+	char hash[DIGEST_TEXT];
+	must(manifest_load(w->s, KIND_FUNCTION, "default", w->name, &w->a, &f, &w->e), w->e);
+	struct digest input = function_source_hash(&f.m.spec.function, "scratch");
+	const struct deployment_new d = {.function_id = w->id, .input_hash = digest_text(&input, hash), .source_digest = "sha256:src", .runtime = "static", .base = "scratch",
 					 .created_by = "tester", .source_kind = "manifest", .note = "why", .spec = spec, .deadline_in_ms = 60000};
 	char id[UUID_TEXT];
 	must(deployment_create(w->s, &d, id, ret_version, &w->e), w->e);
@@ -393,6 +397,65 @@ static void test_release_hold(void **state)
 	assert_answer(&w.c, 400, "NotHeld");
 }
 
+/* ---- apply of what is held ---- */
+
+static const char *pin_again(struct world *w, const char *version)
+{
+	static const char pin[] = "apiVersion: fn/v1\nkind: Pin\nmetadata: {name: %s-staging}\nspec: {function: %s, environment: staging, version: %s}\n";
+	AUTO_FREE char *yaml = xmalloc(sizeof pin + 3 * NAME_MAX_LEN);
+	(void)sprintf(yaml, pin, w->name, w->name, version);
+	ask_json(w->t, &w->c, "POST", "/api/apply", apply_body(w->t, yaml, NULL, NULL));
+	assert_status(&w->c, 200);
+	return at(w, "items/0/held");
+}
+
+static const char *declare_again(struct world *w, const char *spec)
+{
+	declare(w, spec);
+	return at(w, "items/3/held");
+}
+
+static void test_apply_tells_what_is_held(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "applied");
+	const char *one = serve(&w, "dev", "follow", build(&w));
+	(void)serve(&w, "dev", "follow", build(&w));
+	assert_string_equal(declare_again(&w, "env: {GREETING: one}"), "absent");
+	post(&w, "rollback", "{\"note\":\"slow\"}");
+	assert_status(&w.c, 202);
+	const char *held = "[{\"actor\":\"root\",\"environment\":\"dev\",\"function\":\"applied\",\"note\":\"slow\",\"version\":1}]";
+	assert_string_equal(declare_again(&w, "env: {GREETING: one}"), held); /* under way */
+	must(target_set_routed(w.s, w.id, "dev", one, &w.e), w.e);
+	assert_string_equal(declare_again(&w, "env: {GREETING: one}"), held);
+	assert_at(&w, "items/3/change", "\"unchanged\"");
+	assert_at(&w, "items/1/held", "absent");
+	assert_string_equal(declare_again(&w, "env: {GREETING: two}"), held); /* applies onto the held version, and makes no new one */
+	assert_at(&w, "items/3/change", "\"configured\"");
+	assert_string_equal(declare_again(&w, "env: {GREETING: two}, command: [other]"), "absent"); /* a new version is on its way */
+	(void)build(&w);
+	assert_string_equal(declare_again(&w, "env: {GREETING: two}, command: [other]"), "absent"); /* and above the floor */
+	(void)peek(&w, arena_printf(&w.a, "UPDATE targets SET hold = NULL WHERE function_id = '%s'", w.id));
+	assert_string_equal(declare_again(&w, "env: {GREETING: two}"), "absent");
+}
+
+/* What does not follow latest waits for no version. */
+static void test_apply_of_what_is_pinned_and_held(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "pinned");
+	(void)serve(&w, "staging", "pin", build(&w));
+	const char *second = build(&w);
+	assert_string_equal(pin_again(&w, "2"), "absent");
+	(void)serve(&w, "staging", "pin", second);
+	post(&w, "rollback", "{\"environment\":\"staging\"}");
+	assert_status(&w.c, 202);
+	const char *held = "[{\"actor\":\"root\",\"environment\":\"staging\",\"function\":\"pinned\",\"note\":\"\",\"version\":1}]";
+	assert_string_equal(pin_again(&w, "2"), held);
+	assert_string_equal(declare_again(&w, "env: {GREETING: one}, command: [other]"), held);
+	assert_string_equal(pin_again(&w, "1"), "absent"); /* it says something else now */
+}
+
 /* ---- versions ---- */
 
 static void test_one_version(void **state)
@@ -476,6 +539,8 @@ int main(void)
 		cmocka_unit_test(test_rollback_that_fails_or_is_superseded),
 		cmocka_unit_test(test_rollbacks_at_once),
 		cmocka_unit_test(test_release_hold),
+		cmocka_unit_test(test_apply_tells_what_is_held),
+		cmocka_unit_test(test_apply_of_what_is_pinned_and_held),
 		cmocka_unit_test(test_one_version),
 		cmocka_unit_test(test_versions_of_all_functions),
 	};

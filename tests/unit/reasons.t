@@ -8,7 +8,7 @@ DEF=controller/base/reason.def
 PAGES=docs/reference/reasons
 
 # States that nothing sets yet: their pages say so.
-RESERVED='Switching Draining Held'
+RESERVED='Switching Draining'
 
 mapfile -t tokens < <(sed -n 's/^REASON(\([A-Za-z]*\),.*/\1/p' "$DEF")
 ok 'there are reasons' [ "${#tokens[@]}" -gt 50 ]
