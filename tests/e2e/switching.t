@@ -7,7 +7,7 @@
 open_story
 
 SWITCHES=200
-declare -a began acked release
+began=() acked=() release=()
 release_of() { target switching dev .release; }
 
 # one NAME COMMAND…: a switch, with the moments between which only its release may answer.
