@@ -21,7 +21,12 @@ one() {
 	acked[i]=$(now)
 	release[i]=$(release_of)
 }
-deploy() { switching "$WORK/s" "text $1"; apply "$WORK/s" --wait --timeout 60s; }
+RETENTION=
+deploy() {
+	switching "$WORK/s" "text $1"
+	sed -i "s/^spec:/spec:$RETENTION/" "$WORK/s/function.yaml"
+	apply "$WORK/s" --wait --timeout 60s
+}
 
 ok 'the first version' deploy 0
 start_load many switching.dev --clients 12 --rate 150 --slow 3 --websockets 2 --hold 10
@@ -53,8 +58,8 @@ one_instance_each() { [ "$(fnctl get instances -o json | jq '[.items[] | select(
 ok 'of all releases what serves and what is warm are left' within 60 one_instance_each
 
 # --- what is open is waited for: nothing stays warm, so the old release drains at once
-sed -i 's/^spec:/spec:\n  retention: {warm: 0}/' "$WORK/s/function.yaml"
-ok 'nothing stays warm from now on' apply "$WORK/s" --wait
+RETENTION='\n  retention: {warm: 0}'
+ok 'nothing stays warm from now on' deploy 999
 start_load open switching.dev --clients 2 --rate 20 --slow 2 --slow-ms 5000 --websockets 2 --hold 8
 ok 'a deploy with slow requests and WebSockets open' deploy 1000
 ok 'and another' deploy 1001
