@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ enum err_class json_parse(const char *p, size_t n, json_t **ret, struct err *e)
 
 char *json_text(const json_t *j)
 {
-	char *s = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+	char *s = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DBL_DIG));
 	if (!s)
 		abort(); /* out of memory: values that came through jansson can be written by it */
 	return s;

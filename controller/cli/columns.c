@@ -51,7 +51,7 @@ const char *column_cell(const json_t *item, const char *path, struct arena *a)
 	case '@': return age_of(a, text);
 	case '#': return short_digest(a, text);
 	case '~': return size_text(a, json_integer_value(v));
-	case '^': return duration_text(a, json_integer_value(v));
+	case '^': return duration_text(a, (int64_t)json_number_value(v));
 	default: return text;
 	}
 }

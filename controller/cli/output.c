@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -73,7 +74,7 @@ enum err_class output_value(const json_t *j, enum format f, struct err *e)
 			(void)fputs(buf_str(&text), stdout);
 		return c;
 	}
-	(void)json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	(void)json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(DBL_DIG));
 	(void)putchar('\n');
 	return OK;
 }

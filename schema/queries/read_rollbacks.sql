@@ -13,7 +13,7 @@ WITH f AS (
 		'fromRelease', (SELECT n FROM releases WHERE releases.id = page.from_release), 'toVersion', to_version,
 		'toRelease', (SELECT n FROM releases WHERE releases.id = page.to_release), 'image', image, 'state', state, 'reason', reason,
 		'message', message, 'floor', floor, 'createdAt', rfc3339(created_at), 'finishedAt', rfc3339(finished_at),
-		'milliseconds', floor(extract(epoch FROM finished_at - created_at) * 1000)::bigint,
+		'milliseconds', round(extract(epoch FROM finished_at - created_at) * 1000, 2),
 		'holds', (SELECT count(*) > 0 FROM targets t WHERE t.hold = page.id), 'liftedAt', rfc3339(lifted_at), 'liftedBy', lifted_by) AS item
 	FROM page)
 SELECT json_build_object(

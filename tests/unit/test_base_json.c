@@ -58,6 +58,14 @@ static void the_canonical_text_does_not_know_order_or_space(void **state)
 	assert_false(digest_eq(&d1, &d3)); /* a list's order counts */
 }
 
+static void a_fraction_stays_as_it_was_written(void **state)
+{
+	(void)state;
+	AUTO_JSON json_t *ms = parsed("{\"ms\":6.08}");
+	AUTO_FREE char *text = json_text(ms);
+	assert_string_equal(text, "{\"ms\":6.08}");
+}
+
 static void members_with_a_fallback(void **state)
 {
 	(void)state;
@@ -120,6 +128,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_json_is_taken),
 		cmocka_unit_test(the_canonical_text_does_not_know_order_or_space),
+		cmocka_unit_test(a_fraction_stays_as_it_was_written),
 		cmocka_unit_test(members_with_a_fallback),
 		cmocka_unit_test(members_that_must_be_there),
 		cmocka_unit_test(a_value_lives_as_long_as_its_arena),
