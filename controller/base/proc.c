@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -73,6 +74,8 @@ static _Noreturn void run_child(const struct proc_spec *s, pid_t parent, int beg
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (s->new_session)
 		(void)setsid(); /* fails only for a group leader, which a fresh child is not */
+	if (s->user && (setgroups(0, NULL) != 0 || setgid(s->user->gid) != 0 || setuid(s->user->uid) != 0))
+		_exit(127);
 	if (s->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent))
 		_exit(127);
 	if (chdir(s->dir ? s->dir : "/") != 0 || place_fds(s, begun) != 0)
@@ -180,6 +183,12 @@ static int pump(pid_t pid, int pidfd, int *in, int out, const char *input, struc
 
 enum err_class proc_run(const char *const *argv, const char *input, int64_t deadline_ms, struct buf *out, struct err *e)
 {
+	return proc_run_as(NULL, argv, input, deadline_ms, out, e);
+}
+
+enum err_class proc_run_as(const struct proc_user *user, const char *const *argv, const char *input, int64_t deadline_ms, struct buf *out,
+			   struct err *e)
+{
 	int in[2], back[2];
 	if (pipe2(in, O_CLOEXEC) != 0)
 		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "pipe");
@@ -191,7 +200,7 @@ enum err_class proc_run(const char *const *argv, const char *input, int64_t dead
 	}
 	AUTO_CLOSE int out_read = back[0];
 	(void)fcntl(in_write, F_SETFL, O_NONBLOCK); /* a pipe takes it */
-	struct proc_spec s = {.argv = argv, .in = in_read, .out = back[1], .err = back[1], .die_with_parent = true};
+	struct proc_spec s = {.argv = argv, .in = in_read, .out = back[1], .err = back[1], .user = user, .die_with_parent = true};
 	pid_t pid = 0;
 	int pidfd = -1;
 	enum err_class c = proc_spawn(&s, &pid, &pidfd, e);

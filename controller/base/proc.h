@@ -7,6 +7,11 @@
 
 #include "base/mem.h"
 
+struct proc_user {
+	uid_t uid;
+	gid_t gid; /* with no other group */
+};
+
 struct proc_spec {
 	const char *const *argv; /* argv[0] is an absolute path, or a name looked up in /usr/sbin:/usr/bin:/sbin:/bin */
 	const char *const *env;  /* NULL: only PATH */
@@ -14,7 +19,8 @@ struct proc_spec {
 	int in, out, err;        /* descriptors for 0, 1, 2; -1: /dev/null */
 	const int *pass;         /* more descriptors, given as 3, 4, … in this order */
 	size_t npass;
-	bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL */
+	const struct proc_user *user; /* whom it becomes; NULL: as we are */
+	bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL, set when it is that user already: changing would clear it */
 	bool new_session;        /* setsid: survives its parent's terminal and process group */
 };
 #define PROC_SPEC_INIT { .in = -1, .out = -1, .err = -1 }
@@ -31,5 +37,7 @@ int proc_reap(pid_t pid);
  * last line of the output. */
 enum err_class proc_run(const char *const *argv, const char *input, int64_t deadline_ms, struct buf *out, struct err *e)
 	MUST_USE;
+enum err_class proc_run_as(const struct proc_user *user, const char *const *argv, const char *input, int64_t deadline_ms, struct buf *out,
+			   struct err *e) MUST_USE;
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "node/epochs.h"
 #include "node/instances.h"
+#include "node/registry_gc.h"
 #include "node/server.h"
 
 struct fnode {
@@ -18,6 +19,7 @@ struct fnode {
 	struct environments *environments;
 	struct epochs *epochs;
 	struct instances *instances;
+	struct registry_gc *registry_gc;
 	struct server *server;
 	json_t *seccomp;
 	unsigned ticks;

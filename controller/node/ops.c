@@ -285,12 +285,28 @@ static enum err_class op_collect_layers(struct fnode *n, const json_t *request, 
 	return OK;
 }
 
+static enum err_class op_collect_registry(struct fnode *n, const json_t *request, json_t *answer, struct err *e)
+{
+	struct claim claim;
+	const char *id;
+	enum err_class c = get_claim(request, &claim, e);
+	if (!c)
+		c = json_need_str(request, "collection", &id, e); /* "id" is the request's */
+	if (!c && !node_token_valid(id, REGISTRY_GC_ID_MAX))
+		c = err_set(e, INVALID, R_BadRequest, "\"collection\" is not a token");
+	if (!c)
+		c = epochs_accept(n->epochs, &claim, 1, e);
+	if (!c)
+		registry_gc_ask(n->registry_gc, id, answer);
+	return c;
+}
+
 static const struct op {
 	const char *name;
 	enum err_class (*run)(struct fnode *n, const json_t *request, json_t *answer, struct err *e);
 } ops[] = {{"ping", op_ping}, {"ensure", op_ensure}, {"stop", op_stop}, {"list", op_list},
 	   {"routes", op_routes}, {"logs", op_logs}, {"stats", op_stats},
-	   {"collect_layers", op_collect_layers}};
+	   {"collect_layers", op_collect_layers}, {"collect_registry", op_collect_registry}};
 
 enum err_class fnode_handle(void *ctx, const json_t *request, json_t *answer, struct err *e)
 {

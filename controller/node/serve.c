@@ -179,6 +179,8 @@ static enum err_class open_all(struct fnode *n, struct err *e)
 	const struct conf *c = &n->conf;
 	enum err_class class = make_dirs(n, e);
 	if (!class)
+		n->registry_gc = registry_gc_new(n->loop, c); /* first of all: builds may wait for the registry */
+	if (!class)
 		class = network_open(n->loop, c, &n->network, e);
 	if (!class)
 		class = gateway_open(n->loop, c, tell_gateway, n, &n->gateway, e);
@@ -205,6 +207,7 @@ static void close_all(struct fnode *n)
 		gateway_free(n->gateway);
 	if (n->network)
 		network_free(n->network);
+	registry_gc_free(n->registry_gc);
 	json_decref(n->seccomp);
 	loop_free(n->loop);
 	arena_release(&n->arena);

@@ -343,6 +343,30 @@ enum err_class node_collect_layers(struct node *n, const struct fence *f, const 
 	return c;
 }
 
+static enum err_class read_collection(const json_t *answer, struct arena *a, struct registry_collection *ret, struct err *e)
+{
+	static const char *const states[] = {[COLLECT_NO_REGISTRY] = "none", [COLLECT_RUNNING] = "running", [COLLECT_DONE] = "done",
+					     [COLLECT_FAILED] = "failed"};
+	const char *state = json_str_or(answer, "state", "");
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		if (strcmp(states[i], state) == 0) {
+			*ret = (struct registry_collection){(enum collect_state)i, json_int_or(answer, "freed_bytes", 0),
+							    arena_strdup(a, json_str_or(answer, "message", ""))};
+			return OK;
+		}
+	return err_set(e, TRANSIENT, R_NodeProtocol, "fn-node's collection is in an unknown state: %.60s", state);
+}
+
+enum err_class node_collect_registry(struct node *n, const struct fence *f, const char *id, struct arena *a, struct registry_collection *ret,
+				     struct err *e)
+{
+	AUTO_JSON json_t *answer = NULL;
+	enum err_class c = do_call(n, json_pack("{s:s,s:s,s:I,s:s}", "op", "collect_registry", "key", f->key, "epoch", (json_int_t)f->epoch,
+						"collection", id),
+				   &answer, e);
+	return c ? c : read_collection(answer, a, ret, e);
+}
+
 enum err_class node_ping(struct node *n, json_t **ret, struct err *e)
 {
 	return do_call(n, json_pack("{s:s}", "op", "ping"), ret, e);

@@ -238,6 +238,41 @@ static void reaping(void **state)
 	(void)close(pidfd);
 }
 
+/* Whoever dies with its parent does so as another user, too. */
+static void another_user_with_no_other_group(void **state)
+{
+	(void)state;
+	const struct proc_user user = {65534, 65533};
+	struct err e = ERR_INIT;
+	AUTO_BUF struct buf out = BUF_INIT(4096);
+	if (geteuid() != 0)
+		fail_msg("these tests need root");
+	assert_int_equal(proc_run_as(&user, (const char *const[]){"sh", "-c", "id -u; id -g; id -G; id -ru", NULL}, NULL, LATER_MS, &out, &e),
+			 OK);
+	assert_string_equal(buf_str(&out), "65534\n65533\n65533\n65534\n");
+	int fd[2];
+	assert_int_equal(pipe2(fd, O_CLOEXEC), 0);
+	pid_t parent = fork();
+	if (parent == 0) {
+		struct proc_spec s = PROC_SPEC_INIT;
+		pid_t pid;
+		int pidfd;
+		s.argv = (const char *const[]){"sleep", "60", NULL};
+		s.user = &user;
+		s.out = fd[1];
+		s.die_with_parent = true;
+		_exit(proc_spawn(&s, &pid, &pidfd, &e) ? 1 : 0);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(parent, &status, 0), parent);
+	assert_int_equal(status, 0);
+	(void)close(fd[1]);
+	struct pollfd p = {fd[0], POLLIN, 0}; /* its end of the pipe closes with it */
+	assert_int_equal(poll(&p, 1, LATER_MS), 1);
+	assert_int_equal(p.revents, POLLHUP);
+	(void)close(fd[0]);
+}
+
 /* Who kills a daemon finds it by its arguments: it must bear them as soon as it was started. */
 static void a_started_child_is_the_program(void **state)
 {
@@ -277,6 +312,7 @@ int main(void)
 		cmocka_unit_test(our_own_path_does_not_count),
 		cmocka_unit_test(signals_are_as_new),
 		cmocka_unit_test(a_session_of_its_own),
+		cmocka_unit_test(another_user_with_no_other_group),
 		cmocka_unit_test(reaping),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
