@@ -24,6 +24,7 @@ enum flag_id {
 	FLAG_FILE, FLAG_ENV, FLAG_OUTPUT, FLAG_WATCH, FLAG_WAIT, FLAG_TIMEOUT, FLAG_DRY_RUN, FLAG_FORCE, FLAG_FOR, FLAG_FOLLOW, FLAG_TAIL,
 	FLAG_ALL_PROJECTS, FLAG_NO_HEADERS, FLAG_DATA, FLAG_METHOD, FLAG_PATH, FLAG_HEADER, FLAG_NO_WAIT,
 	FLAG_MESSAGE, FLAG_ROLLBACKS, FLAG_OPERATIONS, FLAG_LIMIT,
+	FLAG_SOURCE, FLAG_RUNTIME, FLAG_COMMAND, FLAG_PORT, FLAG_REBUILD,
 	FLAG_COUNT
 };
 
@@ -109,6 +110,7 @@ enum exit_code cmd_events(struct cli *c);
 enum exit_code cmd_logs(struct cli *c);
 enum exit_code cmd_wait(struct cli *c);
 enum exit_code cmd_invoke(struct cli *c);
+enum exit_code cmd_deploy(struct cli *c);
 enum exit_code cmd_rollback(struct cli *c);
 enum exit_code cmd_release_hold(struct cli *c);
 enum exit_code cmd_history(struct cli *c);

@@ -13,6 +13,20 @@ const struct command commands[] = {
 	 "  fnctl apply -f manifests/ --dry-run=server\n"
 	 "  cat hello.yaml | fnctl apply -f -\n",
 	 FLAGS(FLAG_FILE, FLAG_WAIT, FLAG_TIMEOUT, FLAG_DRY_RUN, FLAG_FORCE), cmd_apply},
+	{"deploy", "DIR | NAME --source DIR | NAME --rebuild", "Deploy one function as its next version, and wait until it serves",
+	 "DIR holds the function's manifest (function.yaml, or the only one there) and its source. NAME takes another source, or builds the\n"
+	 "declared one again; with --runtime it may be new. Always takes the next number, also when nothing has changed, ends what a\n"
+	 "rollback holds there, and moves only the environment named and those that follow latest.\n"
+	 "Exit status 0: it serves; 6: it failed, or something newer took its place; 3: another writer owns the source, or a pin the\n"
+	 "environment; 5: the time is over, it goes on; 7: a rollback holds.\n\n"
+	 "Examples:\n"
+	 "  fnctl deploy .\n"
+	 "  fnctl deploy shop/cart -e staging -m 'new totals'\n"
+	 "  fnctl deploy echo --source ./echo --runtime python --command 'python3 main.py'\n"
+	 "  fnctl deploy echo --source ./echo\n"
+	 "  fnctl deploy hello --rebuild\n",
+	 FLAGS(FLAG_ENV, FLAG_MESSAGE, FLAG_SOURCE, FLAG_RUNTIME, FLAG_COMMAND, FLAG_PORT, FLAG_REBUILD, FLAG_FORCE, FLAG_DRY_RUN, FLAG_NO_WAIT,
+	       FLAG_TIMEOUT), cmd_deploy},
 	{"diff", "-f FILE|DIR|-", "Show what an apply would change and do",
 	 "Exit status 0: nothing would change; 1: something would; more: an error.\n\n"
 	 "Examples:\n"

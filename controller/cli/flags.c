@@ -15,7 +15,7 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_WAIT] = {"wait", 0, NULL, "wait until everything applied serves"},
 	[FLAG_TIMEOUT] = {"timeout", 0, "DURATION", "how long to wait, such as 30s or 5m (default 2m)"},
 	[FLAG_DRY_RUN] = {"dry-run", 0, "server", "check and show what would change; change nothing"},
-	[FLAG_FORCE] = {"force", 0, NULL, "apply: take over what another writer owns; delete: an environment although functions serve in it"},
+	[FLAG_FORCE] = {"force", 0, NULL, "apply, deploy: take over what another writer owns; delete: an environment although functions serve in it"},
 	[FLAG_FOR] = {"for", 0, "CONDITION", "condition=Ready (default) or delete"},
 	[FLAG_FOLLOW] = {"follow", 'f', NULL, "go on showing new lines"},
 	[FLAG_TAIL] = {"tail", 0, "N", "the last N lines (default 100)"},
@@ -29,6 +29,11 @@ const struct flag flags[FLAG_COUNT] = {
 	[FLAG_MESSAGE] = {"message", 'm', "REASON", "why; kept in the history"},
 	[FLAG_ROLLBACKS] = {"rollbacks", 0, NULL, "the rollbacks instead of the versions"},
 	[FLAG_OPERATIONS] = {"operations", 0, NULL, "everything that was done to it, and by whom"},
+	[FLAG_SOURCE] = {"source", 0, "DIR", "pack this directory"},
+	[FLAG_RUNTIME] = {"runtime", 0, "NAME", "runtime of a function that is declared by flags"},
+	[FLAG_COMMAND] = {"command", 0, "WORDS", "its start command: \"python3 main.py\", or each word with a flag of its own"},
+	[FLAG_PORT] = {"port", 0, "N", "the port it listens on (default 8080)"},
+	[FLAG_REBUILD] = {"rebuild", 0, NULL, "build the declared source again, on the runtime's present base"},
 	[FLAG_LIMIT] = {"limit", 0, "N", "the newest N (default 20)"},
 };
 

@@ -92,15 +92,12 @@ static enum err_class check_project(const struct cli *c, const struct manifests 
 	return OK;
 }
 
-enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **ret, struct err *e)
+static enum err_class load(struct cli *c, const char *const *paths, size_t n, struct manifests *ret_docs, json_t **ret, struct err *e)
 {
-	const struct values *given = &c->flag[FLAG_FILE];
-	if (given->n == 0)
-		return err_set(e, INVALID, R_InvalidFlag, "say what to apply with -f FILE, -f DIR or -f -");
 	AUTO_JSON json_t *files = json_array();
 	*ret_docs = (struct manifests){.n = 0};
-	for (size_t i = 0; i < given->n; i++) {
-		const char *path = given->items[i];
+	for (size_t i = 0; i < n; i++) {
+		const char *path = paths[i];
 		struct stat st;
 		bool dir = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 		enum err_class class = dir ? add_directory(c, path, ret_docs, files, e) : add_file(c, path, ret_docs, files, e);
@@ -114,6 +111,66 @@ enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **
 	if (!class)
 		*ret = json_pack("{s:O, s:{}}", "files", files, "sources");
 	return class;
+}
+
+enum err_class sources_load(struct cli *c, struct manifests *ret_docs, json_t **ret, struct err *e)
+{
+	const struct values *given = &c->flag[FLAG_FILE];
+	if (given->n == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "say what to apply with -f FILE, -f DIR or -f -");
+	return load(c, given->items, given->n, ret_docs, ret, e);
+}
+
+/* ---- a function's directory ---- */
+
+static const char own_manifest[] = "function.yaml";
+
+/* One that cannot be read may well be meant: its problems are then told. */
+static bool declares_function(struct cli *c, const char *path)
+{
+	struct manifests docs = {.n = 0};
+	struct err ignored = ERR_INIT;
+	AUTO_JSON json_t *files = json_array();
+	bool found = add_file(c, path, &docs, files, &ignored) != OK || docs.nproblems > 0;
+	for (size_t i = 0; i < docs.n; i++)
+		found = found || docs.items[i].kind == KIND_FUNCTION;
+	return found;
+}
+
+static enum err_class find_manifest(struct cli *c, const char *dir, const char **ret, struct err *e)
+{
+	AUTO_BUF struct buf names = BUF_INIT(4096);
+	struct dirent **entries;
+	size_t found = 0;
+	*ret = arena_printf(c->arena, "%s/%s", dir, own_manifest);
+	if (fs_exists(*ret))
+		return OK;
+	int n = scandir(dir, &entries, is_manifest, alphasort);
+	if (n < 0)
+		return err_errno(e, errno, INVALID, R_InvalidFlag, "read directory %s", dir);
+	for (int i = 0; i < n; i++) {
+		const char *path = arena_printf(c->arena, "%s/%s", dir, entries[i]->d_name);
+		if (declares_function(c, path)) {
+			(void)buf_printf(&names, "%s%s", found++ ? ", " : "", entries[i]->d_name); /* for people: may be cut */
+			*ret = path;
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	if (found == 0)
+		return err_set(e, INVALID, R_InvalidFlag, "%s holds neither %s nor another manifest of a function", dir, own_manifest);
+	if (found > 1)
+		return err_set(e, INVALID, R_InvalidFlag, "%s holds %zu manifests of functions (%.200s): call the one to deploy %s, or apply them", dir, found,
+			       buf_str(&names), own_manifest);
+	return OK;
+}
+
+enum err_class sources_load_function(struct cli *c, const char *dir, struct manifests *ret_docs, json_t **ret, struct err *e)
+{
+	const char *path;
+	*ret_docs = (struct manifests){.n = 0};
+	enum err_class class = find_manifest(c, dir, &path, e);
+	return class ? class : load(c, &path, 1, ret_docs, ret, e);
 }
 
 /* ---- source directories ---- */
@@ -141,40 +198,57 @@ static const struct file_id *manifest_files(struct cli *c, const struct manifest
 	return ids;
 }
 
-static enum err_class pack(struct cli *c, const struct manifests *docs, const struct manifest *m, int out, struct packed *ret, struct err *e)
+static enum err_class pack(const char *path, const struct pack_opts *o, int out, struct packed *ret, struct err *e)
 {
-	const char *path = source_directory(c, m);
 	AUTO_CLOSE int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return err_errno(e, errno, INVALID, R_SourceMissing, "%s:%d: function/%s: source directory %s", m->file, m->spec_line, m->name, path);
-	struct pack_opts o = {.prefix = "", .ignore = true};
-	o.leave_out = manifest_files(c, docs, &o.nleave_out);
-	enum err_class class = archive_pack(dir, &o, out, ret, e);
-	return class ? (err_wrap(e, "function/%s: pack %s", m->name, path), class) : OK;
+		return err_errno(e, errno, INVALID, R_SourceMissing, "source directory %s", path);
+	enum err_class class = archive_pack(dir, o, out, ret, e);
+	return class ? (err_wrap(e, "pack %s", path), class) : OK;
 }
 
-static enum err_class upload(struct cli *c, const struct manifests *docs, const struct manifest *m, struct digest *ret, struct err *e)
+static enum err_class upload(struct cli *c, const char *path, const struct pack_opts *o, struct digest *ret, struct err *e)
 {
 	AUTO_CLOSE int fd = memfd_create("source", MFD_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, errno, TRANSIENT, R_OutOfResources, "memfd_create");
 	struct packed packed = {.entries = 0};
-	enum err_class class = pack(c, docs, m, fd, &packed, e);
+	enum err_class class = pack(path, o, fd, &packed, e);
 	if (class)
 		return class;
 	struct client *cl;
 	char text[DIGEST_TEXT];
-	const char *path = arena_printf(c->arena, "/api/uploads/%s", digest_text(&packed.digest, text));
+	const char *at = arena_printf(c->arena, "/api/uploads/%s", digest_text(&packed.digest, text));
 	bool there = false;
 	class = cli_client(c, &cl, e);
 	if (!class)
-		class = client_exists(cl, path, &there, e);
+		class = client_exists(cl, at, &there, e);
 	if (!class && !there) {
 		(void)lseek(fd, 0, SEEK_SET); /* a memory file: cannot fail */
-		class = client_upload(cl, path, fd, packed.size, e);
+		class = client_upload(cl, at, fd, packed.size, e);
 	}
 	*ret = packed.digest;
-	return class ? (err_wrap(e, "function/%s: upload", m->name), class) : OK;
+	return class ? (err_wrap(e, "upload"), class) : OK;
+}
+
+enum err_class sources_upload_directory(struct cli *c, const char *dir, const char *function, struct digest *ret, struct err *e)
+{
+	struct stat st;
+	struct file_id manifest = {0};
+	bool there = stat(arena_printf(c->arena, "%s/%s", dir, own_manifest), &st) == 0;
+	if (there)
+		manifest = (struct file_id){st.st_dev, st.st_ino};
+	const struct pack_opts o = {.prefix = "", .ignore = true, .leave_out = &manifest, .nleave_out = there};
+	enum err_class class = upload(c, dir, &o, ret, e);
+	return class ? (err_wrap(e, "function/%s", function), class) : OK;
+}
+
+static enum err_class upload_source(struct cli *c, const struct manifests *docs, const struct manifest *m, struct digest *ret, struct err *e)
+{
+	struct pack_opts o = {.prefix = "", .ignore = true};
+	o.leave_out = manifest_files(c, docs, &o.nleave_out);
+	enum err_class class = upload(c, source_directory(c, m), &o, ret, e);
+	return class ? (err_wrap(e, "%s:%d: function/%s", m->file, m->spec_line, m->name), class) : OK;
 }
 
 enum err_class sources_upload(struct cli *c, const struct manifests *docs, json_t *body, struct err *e)
@@ -187,7 +261,7 @@ enum err_class sources_upload(struct cli *c, const struct manifests *docs, json_
 			continue; /* a digest says which source: `get -o yaml` gives both */
 		struct digest d;
 		char text[DIGEST_TEXT];
-		enum err_class class = upload(c, docs, m, &d, e);
+		enum err_class class = upload_source(c, docs, m, &d, e);
 		if (class)
 			return class;
 		AUTO_FREE char *key = xprintf("%s/%s", m->project, m->name);

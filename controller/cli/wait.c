@@ -14,8 +14,7 @@ const char *object_path(struct cli *c, enum kind kind, const char *name)
 	return arena_printf(c->arena, "/api/%s/%s", kind_info(kind)->plural, name);
 }
 
-/* Short at first, since a warm deploy takes tens of milliseconds, longer later. */
-static void pause_between_looks(int64_t since_start_ms)
+void wait_pause(int64_t since_start_ms)
 {
 	int ms = since_start_ms < 500 ? 10 : since_start_ms < 5000 ? 50 : 250;
 	(void)poll(NULL, 0, ms);
@@ -63,6 +62,12 @@ static void show(const struct cli *c, const struct waited *objects, size_t n, si
 		(void)fprintf(stderr, "\033[2K%s %.*s\n", mark, fitting(objects[i].shown), objects[i].shown);
 		(*drawn)++;
 	}
+}
+
+void wait_progress(const struct cli *c, struct waited *w, size_t *drawn, const char *reason, const char *message)
+{
+	if (describe(w, reason, message))
+		show(c, w, 1, 0, drawn);
 }
 
 /* True when there is something new to show. */
@@ -155,7 +160,7 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 			explain(objects, n, code, timeout_ms);
 			return code;
 		}
-		pause_between_looks(waited);
+		wait_pause(waited);
 	}
 }
 
@@ -178,6 +183,6 @@ enum exit_code wait_gone(struct cli *c, enum kind kind, const char *project, con
 				      (long long)(timeout_ms / 1000));
 			return fail(c, &e);
 		}
-		pause_between_looks(waited);
+		wait_pause(waited);
 	}
 }

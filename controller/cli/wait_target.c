@@ -1,5 +1,4 @@
 /* Waiting for one function in one environment, whatever becomes of it elsewhere. */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,6 +63,6 @@ enum exit_code wait_target(struct cli *c, const char *project, const char *funct
 				      status_line(c->arena, target));
 			return fail(c, &e);
 		}
-		(void)poll(NULL, 0, waited < 500 ? 10 : waited < 5000 ? 50 : 250);
+		wait_pause(waited);
 	}
 }
