@@ -110,7 +110,8 @@ is 'then it serves' "$(get picky.dev)" 'text 5'
 # --- the next thing comes before it is done
 ok 'a rollback that takes two seconds' fnctl rollback picky 3 --no-wait
 ok 'and another at once' fnctl rollback picky 4
-is 'the second counts' "$(state) $(get picky.dev)" 'true 5 4 Held text 4'
+counts() { [ "$(state) $(get picky.dev)" = "$1" ]; }
+ok 'the second counts' within 10 counts 'true 5 4 Held text 4'
 is 'the first was superseded' "$(fnctl history picky --rollbacks -o json | jq -r '.items[1].state')" superseded
 ok 'a rollback that takes two seconds, again' fnctl rollback picky 3 --no-wait
 ok 'and a deploy at once' deploy 'text 6'
