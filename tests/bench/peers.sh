@@ -37,6 +37,33 @@ peer_deploy() {
 		{ cat "$WORK/peer/log" >&2; return 1; }
 }
 
+# peer_versions N: as many images of the static server, each with another page, here and in the registry.
+peer_versions() {
+	local version
+	peer_stop
+	for version in $(seq "$1"); do
+		echo "peer-v$version" >"$WORK/static/public/index.html"
+		buildah "${PEER_STORE[@]}" bud -q --layers --isolation chroot --signature-policy "$WORK/peer/policy.json" \
+			-t "$(peer_tag "$version")" "$WORK/static" >"$WORK/peer/log" 2>&1 &&
+			buildah "${PEER_STORE[@]}" push -q --tls-verify=false --authfile "$PEER_AUTH" --signature-policy "$WORK/peer/policy.json" \
+				"$(peer_tag "$version")" >>"$WORK/peer/log" 2>&1 || { cat "$WORK/peer/log" >&2; return 1; }
+	done
+	echo 'bench-0' >"$WORK/static/public/index.html"
+}
+peer_tag() { printf '127.0.0.1:%s/bench/versions:%s\n' "$REGISTRY_PORT" "$1"; }
+
+# peer_time VERSION OPTION…: ms from `podman run` to its first answer.
+peer_time() {
+	local version=$1
+	shift
+	PEER_CONTAINER=$INSTANCE-peer
+	"$WORK/stopwatch" -p "$PEER_PORT" -H localhost -w "peer-v$version" podman "${PEER_STORE[@]}" --cgroup-manager cgroupfs --runtime "$OCI_RUNTIME" \
+		run -q -d --rm --name "$PEER_CONTAINER" --network host --ulimit nofile=1024:1024 --ulimit nproc=30000:30000 "$@" "$(peer_tag "$version")"
+}
+
+# The registry has its images, the peer's storage none, and no layer of them.
+peer_forget() { peer_podman rmi -a -f >/dev/null; }
+
 peer_stop() {
 	[ -z "$PEER_CONTAINER" ] || peer_podman rm -f -t 0 "$PEER_CONTAINER" >/dev/null 2>&1 || :
 	PEER_CONTAINER=
