@@ -10,6 +10,7 @@
 
 #include "api/handlers.h"
 #include "base/fs.h"
+#include "base/sweep.h"
 
 enum { STALE_S = 3600 };
 
@@ -61,7 +62,7 @@ enum err_class uploads_init(struct api *a, struct err *e)
 bool uploads_has(const struct api *a, const struct digest *d)
 {
 	AUTO_ARENA struct arena tmp = ARENA_INIT;
-	return fs_exists(path_of(a, d, &tmp));
+	return sweep_touch(path_of(a, d, &tmp)); /* whoever asks is about to apply it: it is not swept before */
 }
 
 enum err_class upload_begin(struct request *r, const struct digest *want, struct err *e)

@@ -159,6 +159,14 @@ static void test_a_new_source_has_an_owner(void **state)
 	deploy(t, &c, "owned", document(t, "owned", "8080"));
 	assert_answer(&c, 409, "OwnedByManifest");
 	assert_int_equal(json_array_size(json_object_get(c.json, "problems")), 0);
+	/* Who asks for an upload keeps it: unused ones are collected by their time. */
+	const char *kept = arena_printf(&t->arena, "%s/uploads/%s", t->home, digest + 7);
+	const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	struct stat st;
+	assert_int_equal(utimensat(AT_FDCWD, kept, long_ago, 0), 0);
+	ask(t, &c, "HEAD", arena_printf(&t->arena, "/api/uploads/%s", digest));
+	assert_int_equal(stat(kept, &st), 0);
+	assert_true(st.st_mtime > 1);
 	/* A source that went from the uploads is still that of a version whose archive is stored. */
 	const char *old = upload_text(t, "owned");
 	AUTO_FREE char *path = xprintf("%s/uploads/%s", t->home, old + 7);
