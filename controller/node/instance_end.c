@@ -272,6 +272,17 @@ void instance_leave(struct instance *i)
 
 /* Stopping. */
 
+/* Each look is a question to HAProxy: the longer it takes already (a WebSocket may stay for the whole time), the less often. */
+static int64_t drain_pause(const struct instance *i, int64_t now)
+{
+	int64_t left = i->drain_until_ms - now, spent = i->drain_ms - left, pause = spent / 20;
+	if (i->quiet || pause < DRAIN_POLL_MS)
+		pause = DRAIN_POLL_MS;
+	if (pause > DRAIN_SLOWEST_MS)
+		pause = DRAIN_SLOWEST_MS;
+	return pause < left ? pause : left;
+}
+
 static void on_drain(void *ctx)
 {
 	struct instance *i = ctx;
@@ -283,7 +294,7 @@ static void on_drain(void *ctx)
 	if (i->quiet >= 2 || now >= i->drain_until_ms) /* twice: one may be on its way from the gateway's map to its counter */
 		instance_kill(i, TERM_MS);
 	else
-		i->drain_timer = loop_after(i->set->d.loop, DRAIN_POLL_MS, on_drain, i);
+		i->drain_timer = loop_after(i->set->d.loop, drain_pause(i, now), on_drain, i);
 }
 
 void instance_begin_stop(struct instance *i, int64_t drain_ms)

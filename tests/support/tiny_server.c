@@ -143,6 +143,27 @@ static const char *act(const char *path)
 	return "200 OK";
 }
 
+/* RFC 6455's example of a key and its answer: callers send that key. */
+static const char upgraded[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+			       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/* What lasts has a process of its own, so that other requests (health checks) are answered meanwhile. */
+static void serve_long(int fd, const char *path)
+{
+	static const char done[] = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ndone\n";
+	char chunk[4096];
+	if (fork() != 0)
+		return;
+	if (strncmp(path, "/wait/", 6) == 0) {
+		(void)usleep((useconds_t)atoi(path + 6) * 1000);
+		_exit(write(fd, done, sizeof done - 1) < 0);
+	}
+	if (write(fd, upgraded, sizeof upgraded - 1) > 0)
+		for (ssize_t n; (n = read(fd, chunk, sizeof chunk)) > 0 && write(fd, chunk, (size_t)n) == n;)
+			;
+	_exit(0);
+}
+
 static void serve(int fd)
 {
 	char request[REQUEST_MAX], path[REQUEST_MAX] = "/", head[256];
@@ -151,6 +172,10 @@ static void serve(int fd)
 		return;
 	request[n] = '\0';
 	(void)sscanf(request, "%*s %4095s", path);
+	if (strncmp(path, "/wait/", 6) == 0 || strcmp(path, "/echo") == 0) {
+		serve_long(fd, path);
+		return;
+	}
 	out.n = 0;
 	const char *status = act(path);
 	int m = snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status, out.n);
