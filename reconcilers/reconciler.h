@@ -36,8 +36,8 @@ struct step {
 	const char *subject; /* what the sentence is about: "hello", "hello in dev" */
 	int64_t number;      /* version, slot or count, as the sentence says */
 	const char *id;      /* release or deployment it acts on, or NULL */
-	enum reason reason;  /* FAIL_*: why */
-	const char *message; /* FAIL_*: why, in words */
+	enum reason reason;  /* FAIL_*: why; ACKNOWLEDGE: the status that it brings */
+	const char *message; /* the same, in words */
 	const char *const *names; /* STOP_INSTANCES, ROUTE: instance names; NULL-terminated */
 	const struct route_beside *beside; /* ROUTE: releases at their own hosts */
 	size_t nbeside;

@@ -76,13 +76,15 @@ static enum err_class acknowledge(struct pass *p, const char *function_id, const
 {
 	const char *message = arena_printf(p->arena, "version %lld serves in %s", (long long)s->number, p->key.environment);
 	enum err_class c = target_set_routed(p->store, function_id, p->key.environment, s->id, e);
+	if (!c) /* with it: whoever sees that it is routed sees what that means */
+		c = target_set_status(p->store, function_id, p->key.environment, reason_token(s->reason), s->message, &w->seen_now, e);
 	if (!c)
 		c = function_mirror(p->store, function_id, e);
 	if (!c)
 		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "activate", message, e);
 	if (!c)
 		c = tell(p, false, R_Serving, message, e);
-	return c;
+	return c ? c : target_wake_declarers(p, w->pin, e);
 }
 
 static enum err_class fail_release(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)

@@ -230,8 +230,12 @@ static void plan_give_up(struct planning *k, const struct instance *failed)
 static void add_acknowledge(struct planning *k)
 {
 	const struct target_release *r = &k->w->wanted;
-	if (!same_id(k->w->routed.id, r->id) || k->w->rolling_back) /* a rollback to what serves is done as it is */
-		plan_add(k->p, k->a, STEP_ACKNOWLEDGE, k->w->subject, r->version)->id = r->id;
+	if (same_id(k->w->routed.id, r->id) && !k->w->rolling_back) /* a rollback to what serves is done as it is */
+		return;
+	struct step *s = plan_add(k->p, k->a, STEP_ACKNOWLEDGE, k->w->subject, r->version);
+	s->id = r->id;
+	s->reason = k->p->status;
+	s->message = k->p->message;
 }
 
 static void plan_switch(struct planning *k)

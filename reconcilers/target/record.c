@@ -30,8 +30,7 @@ static enum err_class record_instances(struct pass *p, const char *function_id, 
 	return instances_record(p->store, function_id, p->key.environment, rows, w->nseen, e);
 }
 
-/* Whoever declared the target looks at it. */
-static enum err_class wake_declarers(struct pass *p, const char *pin, struct err *e)
+enum err_class target_wake_declarers(struct pass *p, const char *pin, struct err *e)
 {
 	enum err_class c = enqueue(p, "function", p->key.name, NULL, e);
 	if (!c)
@@ -54,7 +53,7 @@ static enum err_class record_status(struct pass *p, const struct function_row *f
 		c = tell(p, true, reason_parse(reason), message, e);
 	if (!c)
 		c = function_mirror(p->store, f->id, e);
-	return c ? c : wake_declarers(p, w ? w->pin : NULL, e);
+	return c ? c : target_wake_declarers(p, w ? w->pin : NULL, e);
 }
 
 static enum err_class record_in_tx(struct pass *p, const struct target_world *w, const char *reason, const char *message, bool warning,

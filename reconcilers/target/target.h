@@ -70,6 +70,9 @@ void target_plan(const void *world, int64_t now_ms, struct arena *a, struct plan
 
 /* What the database says of it: all but what runs. Needs no node. */
 enum err_class target_desired(struct pass *p, struct target_world **ret, struct err *e) MUST_USE;
+/* Whoever declared the target looks at it: function, environment, and the pin (or NULL). In a transaction. */
+enum err_class target_wake_declarers(struct pass *p, const char *pin, struct err *e) MUST_USE;
+
 enum err_class target_observe(struct pass *p, void **ret_world, struct err *e) MUST_USE;
 enum err_class target_act(struct pass *p, void *world, const struct step *s, struct err *e) MUST_USE;
 enum err_class target_record(struct pass *p, const void *world, const struct plan *plan, const struct err *failure,
