@@ -18,6 +18,7 @@
 #include "engine/engine.h"
 #include "reconcilers/preview.h"
 #include "reconcilers/providers/base_image.h"
+#include "schema/retention.h"
 
 enum {
 	LEASE_MS = 60000,
@@ -81,6 +82,15 @@ static enum err_class make_directories(struct parts *k, struct err *e)
 	}
 	k->cache.dir = conf_path(&k->conf, &k->arena, "cache");
 	return cache_init(&k->cache, e);
+}
+
+/* Its passes come back by themselves from then on. */
+static enum err_class start_collecting(const struct conf *conf, struct err *e)
+{
+	struct store *s = store_new(conf->database);
+	enum err_class c = work_enqueue(s, COLLECTION_KEY, e);
+	store_free(s);
+	return c;
 }
 
 static enum err_class migrate(const struct conf *conf, struct err *e)
@@ -155,6 +165,8 @@ static enum err_class start(struct parts *k, struct err *e)
 		c = take_lock(k, e);
 	if (!c)
 		c = migrate(&k->conf, e);
+	if (!c)
+		c = start_collecting(&k->conf, e);
 	if (!c)
 		c = artifacts_open_dir(conf_path(&k->conf, &k->arena, "store"), &k->artifacts, e);
 	if (c)

@@ -5,6 +5,7 @@
 
 #include "reconcilers/providers/image.h"
 #include "reconcilers/providers/oci.h"
+#include "schema/retention.h"
 
 /* What the parts of an image are called in the store: its own under the version's prefix, the base's by digest, once for all versions. */
 struct stored_image {
@@ -95,6 +96,29 @@ static enum err_class bring_all(struct stored_image *k, const char *base_reposit
 	return c;
 }
 
+static const char *prefix_of(const struct pass *p, const struct deployment_row *d)
+{
+	return arena_strndup(p->arena, d->s3_key, (size_t)(strrchr(d->s3_key, '/') - d->s3_key));
+}
+
+enum err_class image_keep_whole(struct pass *p, const char *function_id, const struct deployment_row *d, struct err *e)
+{
+	struct stored_image k = {.p = p};
+	const char *colon = d->image_tag ? strrchr(d->image_tag, ':') : NULL;
+	if (!colon || !d->s3_key || !d->image_digest || !digest_parse(d->image_digest, &k.manifest))
+		return err_set(e, BUG, R_Internal, "version %lld has no image", (long long)d->version);
+	k.prefix = prefix_of(p, d);
+	struct err why = ERR_INIT; /* of what is only an attempt */
+	enum err_class c = bring_blob(&k, own_key(&k, "manifest.json"), &k.manifest, &why);
+	if (!c) {
+		c = image_keep(p, function_id, d->version, &k.manifest, e);
+		if (c != TRANSIENT || strcmp(e->reason, reason_token(R_ImageMissing)) != 0)
+			return c;
+	}
+	c = registry_pull(p->registry, arena_strndup(p->arena, d->image_tag, (size_t)(colon - d->image_tag)), &k.manifest, p->cache, e);
+	return c ? c : image_keep(p, function_id, d->version, &k.manifest, e);
+}
+
 enum err_class image_restore(struct pass *p, const struct deployment_row *d, struct err *e)
 {
 	struct stored_image k = {.p = p};
@@ -104,10 +128,12 @@ enum err_class image_restore(struct pass *p, const struct deployment_row *d, str
 		return err_set(e, BUG, R_Internal, "version %lld has no image", (long long)d->version);
 	if (!d->s3_key)
 		return err_set(e, INVALID, R_ArtifactMissing, "its image and its archive were removed");
-	k.prefix = arena_strndup(p->arena, d->s3_key, (size_t)(strrchr(d->s3_key, '/') - d->s3_key));
+	k.prefix = prefix_of(p, d);
 	if (strcmp(d->base, "scratch") != 0 && !image_reference_parse(d->base, p->arena, &base_repository, &base))
 		base_repository = NULL;
 	enum err_class c = bring_all(&k, base_repository, &base, e);
+	if (!c)
+		c = image_settled(p->store, d->id, e);
 	if (c)
 		return c;
 	const char *repository = arena_strndup(p->arena, d->image_tag, (size_t)(colon - d->image_tag));

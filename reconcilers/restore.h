@@ -11,4 +11,8 @@ enum err_class image_restore(struct pass *p, const struct deployment_row *d, str
 /* Stores beside a version's archive all that image_restore needs: layer, config and manifest, and the base's blobs once for all versions. */
 enum err_class image_keep(struct pass *p, const char *function_id, int64_t version, const struct digest *manifest, struct err *e) MUST_USE;
 
+/* The same for a version that was published, whatever became of the store and the cache since: what either lacks is pulled. INVALID ImageMissing when a part
+ * is nowhere. */
+enum err_class image_keep_whole(struct pass *p, const char *function_id, const struct deployment_row *d, struct err *e) MUST_USE;
+
 #endif

@@ -27,7 +27,7 @@ enum err_class tell(struct pass *p, bool warning, enum reason reason, const char
 {
 	struct event ev = {
 		.warning = warning,
-		.kind = strcmp(p->key.kind, "target") == 0 ? "function" : p->key.kind,
+		.kind = strcmp(p->key.kind, "target") == 0 || strcmp(p->key.kind, "retention") == 0 ? "function" : p->key.kind,
 		.project = p->key.project,
 		.name = p->key.name,
 		.environment = p->key.environment,

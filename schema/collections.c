@@ -83,3 +83,40 @@ enum err_class collection_keeps(struct store *s, enum collection_list what, stru
 	*ret_n = res.rows;
 	return OK;
 }
+
+static enum err_class take_document(const struct pg_result *res, json_t **ret, struct err *e)
+{
+	const char *text = res->rows ? pg_text(res, 0, 0) : NULL;
+	*ret = NULL;
+	return text ? json_parse(text, strlen(text), ret, e) : OK;
+}
+
+enum err_class fates_read(struct store *s, const char *project, const char *function, const char *cursor, int64_t limit, json_t **ret, struct err *e)
+{
+	struct number n = number_text(limit);
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_read_fates, &res, e, project, function, cursor, n.text);
+	return r ? r : take_document(&res, ret, e);
+}
+
+enum err_class frees_read(struct store *s, const char *project, const char *function, json_t **ret, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_read_frees, &res, e, project, function);
+	return r ? r : take_document(&res, ret, e);
+}
+
+enum err_class collections_read(struct store *s, json_t **ret, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = pg_query(s->pg, q_read_collections, 0, NULL, &res, e);
+	return r ? r : take_document(&res, ret, e);
+}
+
+enum err_class collection_read(struct store *s, int64_t id, json_t **ret, struct err *e)
+{
+	struct number n = number_text(id);
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = RUN(s, q_read_collection, &res, e, n.text);
+	return r ? r : take_document(&res, ret, e);
+}

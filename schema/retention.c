@@ -30,6 +30,7 @@ enum err_class fates_load(struct store *s, const char *project, const char *name
 		rows[i].kept = pg_bool(&res, i, 6);
 		rows[i].look_again_ms = pg_int(&res, i, 7, 0);
 		rows[i].rule = take_text(&res, i, 8, a);
+		rows[i].gone = pg_bool(&res, i, 9);
 	}
 	*ret = rows;
 	*ret_n = res.rows;

@@ -20,6 +20,7 @@ struct fate_row {
 	enum fate due;
 	bool shared;               /* other versions in use have the same image in the same repository */
 	bool kept;                 /* something refers to it */
+	bool gone;                 /* the function is: nobody can go back to it */
 	int64_t look_again_ms;     /* nobody tells when what keeps it is gone: wall clock; 0: an event does */
 };
 /* Of all functions that have or had this name: the versions that something is due for, or may be by itself later; at most `limit`, those due first. */
@@ -77,5 +78,14 @@ enum collection_list {
 	KEEP_BUILDS   /* deployment ids */
 };
 enum err_class collection_keeps(struct store *s, enum collection_list what, struct arena *a, const char *const **ret, size_t *ret_n, struct err *e) MUST_USE;
+
+/* ---- reads for the API: JSON made by PostgreSQL, new references ---- */
+
+/* {"items": [{"project", "function", "version", "status", "keptBy": [], "rule", "due", "size", …}], "next"}; project and function may be NULL: all. */
+enum err_class fates_read(struct store *s, const char *project, const char *function, const char *cursor, int64_t limit, json_t **ret, struct err *e) MUST_USE;
+/* {"totals": {"versions", "registry", "store"}, "frees": {deployment id: bytes}} */
+enum err_class frees_read(struct store *s, const char *project, const char *function, json_t **ret, struct err *e) MUST_USE;
+enum err_class collections_read(struct store *s, json_t **ret, struct err *e) MUST_USE; /* the last ten */
+enum err_class collection_read(struct store *s, int64_t id, json_t **ret, struct err *e) MUST_USE; /* NULL: there is none */
 
 #endif

@@ -24,6 +24,7 @@ handler_fn get_deployments, get_deployment, get_all_deployments, get_rollbacks, 
 handler_fn get_history, get_function_targets, get_targets, get_instances, get_work;
 /* "http://hello.dev.fn.localhost:7380/": where the gateway answers for it. Only the configuration knows its port and domain. */
 json_t *host_url(struct request *r, const char *project, const char *label, const char *environment);
+handler_fn get_gc, post_gc, get_gc_run;                                     /* gc.c */
 handler_fn get_events;                                                      /* events.c */
 handler_fn get_logs;                                                        /* logs.c */
 

@@ -11,7 +11,7 @@
 
 enum { CONF_MAX = 65536 };
 
-enum value_type { STRING, NUMBER, ADDRESS, INSTANCE, GROUP };
+enum value_type { STRING, NUMBER, DURATION, ADDRESS, INSTANCE, GROUP };
 
 static const struct key {
 	const char *name;
@@ -35,6 +35,8 @@ static const struct key {
 	{"user", STRING, offsetof(struct conf, user), 0, 0},
 	{"uid_base", NUMBER, offsetof(struct conf, uid_base), 65536, 2000000000},
 	{"workers", NUMBER, offsetof(struct conf, workers), 1, 64},
+	{"collect_interval", DURATION, offsetof(struct conf, collect_interval_ms), 0, 0},
+	{"collect_grace", DURATION, offsetof(struct conf, collect_grace_ms), 0, 0},
 };
 
 char *conf_path(const struct conf *c, struct arena *a, const char *path)
@@ -64,9 +66,25 @@ static const char *fault(enum value_type type, const char *value)
 		return n >= 1 && n <= 6 && strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789") == n ? NULL : "must be 1 to 6 of a-z 0-9";
 	case GROUP: return value[0] == '/' && n > 1 && !strstr(value, "..") ? NULL : "must be a path below the cgroups' root, such as /fn";
 	case STRING:
-	case NUMBER: break;
+	case NUMBER:
+	case DURATION: break;
 	}
 	return n ? NULL : "must not be empty";
+}
+
+/* "30s", "10m", "1h"; -1 when it is none. */
+static int64_t duration_ms(const char *value)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}};
+	char *end;
+	long n = strtol(value, &end, 10);
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (isdigit((unsigned char)*value) && strcmp(end, units[i].unit) == 0 && n <= 1000L * 3600 * 1000 / units[i].ms)
+			return n * units[i].ms;
+	return -1;
 }
 
 static enum err_class set_key(struct conf *c, const char *name, char *value, const char *at, struct err *e)
@@ -76,6 +94,11 @@ static enum err_class set_key(struct conf *c, const char *name, char *value, con
 		if (strcmp(k->name, name) != 0)
 			continue;
 		void *slot = (char *)c + k->offset;
+		if (k->type == DURATION) {
+			*(int64_t *)slot = duration_ms(value);
+			return *(int64_t *)slot < 0 ? err_set(e, INVALID, R_InvalidValue, "%s: %s must be a duration of at most 1000h, such as 30s, 10m or 1h", at, name)
+						    : OK;
+		}
 		if (k->type != NUMBER) {
 			const char *wrong = fault(k->type, value);
 			if (wrong)
@@ -144,6 +167,7 @@ enum err_class conf_load(const char *home, struct arena *a, struct conf *ret, st
 		.home = arena_strdup(a, home), .instance = "fn", .listen = "127.0.0.1", .api_port = 7300, .registry_port = 7350,
 		.gateway_port = 7380, .subnet = "10.214.0.0", .link_address = "169.254.1.1", .domain = "fn.localhost",
 		.image_template = "functions/{project}/{name}:v{n}", .user = "fn", .uid_base = 200000, .workers = 4,
+		.collect_interval_ms = 3600 * 1000, .collect_grace_ms = 600 * 1000,
 	};
 	const char *path = conf_path(&c, a, "fn.conf");
 	AUTO_BUF struct buf text = BUF_INIT(CONF_MAX);

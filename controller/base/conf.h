@@ -27,6 +27,8 @@ struct conf {
 	gid_t user_gid;
 	uid_t uid_base;           /* first uid given to instances, 200000; 65536 of them */
 	int workers;              /* 4 */
+	int64_t collect_interval_ms; /* "1h": between two collections of what nothing uses */
+	int64_t collect_grace_ms;    /* "10m": what was used since then is spared */
 };
 
 /* Reads home/fn.conf (home NULL: $FN_HOME, else /var/lib/fn). An absent file gives the defaults. INVALID InvalidValue with

@@ -114,6 +114,7 @@ enum exit_code cmd_deploy(struct cli *c);
 enum exit_code cmd_rollback(struct cli *c);
 enum exit_code cmd_release_hold(struct cli *c);
 enum exit_code cmd_history(struct cli *c);
+enum exit_code cmd_gc(struct cli *c);
 enum exit_code cmd_version(struct cli *c);
 enum exit_code cmd_help(struct cli *c);
 

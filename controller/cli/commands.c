@@ -96,6 +96,15 @@ const struct command commands[] = {
 	 "  fnctl invoke hello\n"
 	 "  fnctl invoke hello -e dev --path /deliveries -d '{\"a\":1}' -H 'Content-Type: application/json'\n",
 	 FLAGS(FLAG_ENV, FLAG_DATA, FLAG_METHOD, FLAG_PATH, FLAG_HEADER), cmd_invoke},
+	{"gc", "[--dry-run [FUNCTION]]", "Collect what nothing uses any more, or show what would go",
+	 "Archives versions whose images are of no more use, and frees what they took in the registry, the cache and on the node.\n"
+	 "The controller does so by itself every hour. --dry-run shows each version with what keeps it or the rule by which it goes,\n"
+	 "and the bytes that frees.\n\n"
+	 "Examples:\n"
+	 "  fnctl gc --dry-run\n"
+	 "  fnctl gc --dry-run hello\n"
+	 "  fnctl gc --timeout 5m\n",
+	 FLAGS(FLAG_DRY_RUN, FLAG_OUTPUT, FLAG_TIMEOUT, FLAG_NO_HEADERS), cmd_gc},
 	{"version", "", "Show the versions of fnctl and of the controller", "", NO_FLAGS, cmd_version},
 	{"help", "[COMMAND]", "Show help", "", NO_FLAGS, cmd_help},
 };

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fs.h"
+#include "base/sweep.h"
 
 static const int64_t ABANDONED_MS = 3600 * 1000;
 
@@ -50,7 +51,8 @@ bool cache_has(const struct cache *c, const struct digest *d, uint64_t *ret_size
 {
 	AUTO_ARENA struct arena a = ARENA_INIT;
 	struct stat st;
-	if (lstat(cache_path(c, &a, d), &st) != 0 || !S_ISREG(st.st_mode))
+	const char *path = cache_path(c, &a, d);
+	if (!sweep_touch(path) || lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
 		return false;
 	if (ret_size)
 		*ret_size = (uint64_t)st.st_size;
@@ -142,7 +144,9 @@ enum err_class cache_open(const struct cache *c, const struct digest *d, int *re
 {
 	AUTO_ARENA struct arena a = ARENA_INIT;
 	char text[DIGEST_TEXT];
-	int fd = open(cache_path(c, &a, d), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	const char *path = cache_path(c, &a, d);
+	(void)sweep_touch(path); /* open tells whether it is there */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, TRANSIENT, R_ImageMissing, "%s is not in the cache", digest_text(d, text));
 	if (fd < 0)
@@ -155,8 +159,10 @@ enum err_class cache_read(const struct cache *c, const struct digest *d, struct 
 {
 	AUTO_ARENA struct arena a = ARENA_INIT;
 	char text[DIGEST_TEXT];
+	const char *path = cache_path(c, &a, d);
 	buf_clear(b);
-	enum err_class cl = fs_read(cache_path(c, &a, d), b, e);
+	(void)sweep_touch(path); /* reading tells whether it is there */
+	enum err_class cl = fs_read(path, b, e);
 	if (cl == INVALID && e && strcmp(e->reason, reason_token(R_NotFound)) == 0)
 		return err_set(e, TRANSIENT, R_ImageMissing, "%s is not in the cache", digest_text(d, text));
 	if (cl)

@@ -1,6 +1,7 @@
 /* The content-addressed blob cache, FN_HOME/cache/blobs/sha256/<hex>: what a build or pull leaves for fn-node, which
  * verifies every blob itself. Files appear whole (rename) and are mode 0644. Usable from several threads and processes.
  *
+ * A file's time is when it was last used: asking for it, opening and reading count, so that a sweep spares what somebody is about to use.
  * Nothing is synced: what a power cut takes is fetched or built again, so whoever knows a blob's size compares it. */
 #ifndef FN_PROVIDERS_CACHE_H
 #define FN_PROVIDERS_CACHE_H

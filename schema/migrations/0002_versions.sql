@@ -1,5 +1,9 @@
 -- Versions that outlive their images, rollbacks and the holds they leave, collections.
 
+-- NULL for what is none: a column compared with it keeps its index.
+CREATE FUNCTION as_uuid(t text) RETURNS uuid LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN t ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN t::uuid END $$;
+
 ALTER TABLE function_deployments
 	ADD COLUMN note             text NOT NULL DEFAULT '', -- why, in the words of whoever deployed
 	ADD COLUMN archived_at      timestamptz,              -- status archived: its image goes from the registry, its archive stays
@@ -55,6 +59,7 @@ CREATE TABLE rollbacks (
 	FOREIGN KEY (held_release, function_id, environment) REFERENCES releases(id, function_id, environment) ON DELETE RESTRICT
 );
 CREATE INDEX rollbacks_function ON rollbacks (function_id, created_at DESC, id DESC);
+CREATE INDEX rollbacks_previous ON rollbacks (previous) WHERE previous IS NOT NULL;
 CREATE TRIGGER rollbacks_immutable BEFORE UPDATE OF id, function_id, environment, actor, note, from_version, from_release, to_version, to_release, image, floor,
 	base, pin, settled, previous, created_at ON rollbacks FOR EACH ROW EXECUTE FUNCTION immutable();
 
@@ -135,10 +140,10 @@ CREATE VIEW deployment_keepers AS
 --   delete-image    its image is still in the registry
 --   drop-archive    not even its archive is to be kept
 --   delete-archive  which is still in the store
--- A version whose parts cannot all be stored has a reason, and stays.
+-- A version whose parts cannot all be stored has a reason, and stays; of a function that is gone nobody can go back to one.
 CREATE VIEW deployment_fates AS
 	SELECT d.id, d.function_id, q.project, q.name, d.version, d.status, k.whys, k.look_again, q.gone, x.shared,
-		CASE WHEN d.status = 'ready' AND d.reason = '' AND b.beyond AND k.whys IS NULL THEN 'archive'
+		CASE WHEN d.status = 'ready' AND (d.reason = '' OR q.gone) AND b.beyond AND k.whys IS NULL THEN 'archive'
 			WHEN d.status IN ('archived', 'failed') AND d.image_digest IS NOT NULL AND d.image_deleted_at IS NULL THEN 'delete-image'
 			WHEN d.status = 'archived' AND d.s3_key IS NULL AND d.archive_deleted_at IS NULL THEN 'delete-archive'
 			WHEN d.status = 'archived' AND d.s3_key IS NOT NULL AND b.archive_beyond AND k.whys IS NULL AND NOT EXISTS (
@@ -164,6 +169,26 @@ CREATE VIEW deployment_fates AS
 			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag)
 				AND (o.status IN ('ready', 'building') OR EXISTS (
 					SELECT FROM deployment_keepers keep WHERE keep.function_id = o.function_id AND keep.deployment_id = o.id))) AS shared) AS x;
+
+-- Functions that may have something due, by index: the others need no look.
+CREATE VIEW retention_candidates AS
+	SELECT n.function_id FROM (SELECT function_id, count(*) AS n FROM function_deployments WHERE status = 'ready' GROUP BY function_id) AS n
+		JOIN retention_rules q ON q.function_id = n.function_id WHERE n.n > q.versions
+	UNION SELECT function_id FROM function_deployments WHERE status IN ('archived', 'failed') AND image_digest IS NOT NULL AND image_deleted_at IS NULL
+	UNION SELECT function_id FROM function_deployments WHERE status = 'archived' AND s3_key IS NULL AND archive_deleted_at IS NULL
+	UNION SELECT q.function_id FROM retention_rules q WHERE q.archives > 0 AND EXISTS (
+		SELECT FROM function_deployments d WHERE d.function_id = q.function_id AND d.status = 'archived' AND d.s3_key IS NOT NULL);
+
+-- From when on what was deleted from the registry has not been collected there.
+CREATE FUNCTION registry_collected() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+	SELECT coalesce(max(registry_at), '-infinity') FROM collections WHERE finished_at IS NOT NULL AND result->'registry'->>'state' = 'done'
+$$;
+
+CREATE VIEW collection_documents AS
+	SELECT id, json_build_object('id', id, 'actor', actor, 'askedAt', rfc3339(asked_at), 'startedAt', rfc3339(started_at), 'finishedAt', rfc3339(finished_at),
+		'state', CASE WHEN finished_at IS NULL THEN CASE WHEN started_at IS NULL THEN 'waiting' ELSE 'running' END WHEN reason = '' THEN 'done' ELSE 'incomplete' END,
+		'reason', reason, 'message', message, 'result', result) AS document
+	FROM collections;
 
 -- Dropped and made again: rows are read by position.
 DROP VIEW deployment_rows;

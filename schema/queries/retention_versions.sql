@@ -1,5 +1,5 @@
 -- Of all functions that have or had this name: the versions something may be due for, the oldest first. $3: which part of them.
-SELECT x.id, x.function_id, x.version, x.status, coalesce(x.due, ''), x.shared, x.whys IS NOT NULL, wall_ms(x.look_again), coalesce(x.rule, '')
+SELECT x.id, x.function_id, x.version, x.status, coalesce(x.due, ''), x.shared, x.whys IS NOT NULL, wall_ms(x.look_again), coalesce(x.rule, ''), x.gone
 FROM retention_rules q
 JOIN function_deployments d ON d.function_id = q.function_id
 JOIN deployment_fates x ON x.id = d.id AND x.function_id = d.function_id

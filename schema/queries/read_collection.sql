@@ -1,0 +1,1 @@
+SELECT document FROM collection_documents WHERE id = $1::bigint
