@@ -84,7 +84,9 @@ static enum err_class acknowledge(struct pass *p, const char *function_id, const
 		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "activate", message, e);
 	if (!c)
 		c = tell(p, false, R_Serving, message, e);
-	return c ? c : target_wake_declarers(p, w->pin, e);
+	if (!c)
+		c = target_wake_declarers(p, w->pin, e);
+	return c ? c : enqueue(p, "retention", p->key.name, NULL, e);
 }
 
 static enum err_class fail_release(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
@@ -119,7 +121,7 @@ static enum err_class remove_target(struct pass *p, const char *function_id, con
 		c = enqueue(p, "function", p->key.name, NULL, e);
 	if (!c)
 		c = enqueue(p, "environment", p->key.environment, NULL, e);
-	return c;
+	return c ? c : enqueue(p, "retention", p->key.name, NULL, e);
 }
 
 /* What is wrong for good ends the release, or the rollback to it; the key is looked at again at once. */
