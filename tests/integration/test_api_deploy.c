@@ -447,6 +447,9 @@ static void test_each_takes_a_number_of_its_own(void **state)
 		}
 	}
 	assert_peek(t, "SELECT next_version FROM functions WHERE name = 'raced'", "32");
+	api_stop(t->api); /* a connection tells what it has counted when it ends */
+	assert_peek(t, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()", "0");
+	env_start(t);
 }
 
 int main(void)
