@@ -125,7 +125,7 @@ void rollback_end_text(const json_t *answer, const json_t *record, struct arena 
 	else
 		(void)buf_printf(out, "%s in %s %s after %lld ms\n", json_str_or(answer, "function", ""), json_str_or(answer, "environment", ""),
 				 served_text(a, json_object_get(answer, "from"), json_object_get(answer, "to")),
-				 (long long)json_number_value(json_object_get(record, "milliseconds")));
+				 (long long)(json_number_value(json_object_get(record, "milliseconds")) + 0.5));
 }
 
 const char *hold_text(struct arena *a, const json_t *target)

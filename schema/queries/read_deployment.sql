@@ -1,13 +1,12 @@
 -- One version, with its releases and what keeps its image. No row when there is no such function or version.
 WITH f AS (
-	SELECT id, project, name FROM functions WHERE project = $1 AND (name = $2 OR id::text = $2) AND deleted_at IS NULL
+	SELECT id, project, name FROM functions WHERE project = $1 AND (name = $2 OR id = as_uuid($2)) AND deleted_at IS NULL
 	ORDER BY name = $2 DESC LIMIT 1
 ), page AS (
-	SELECT d.*, f.name AS function_name, f.project AS project FROM function_deployments d JOIN f ON f.id = d.function_id
-	WHERE d.version = $3::integer
+	SELECT * FROM function_deployments WHERE function_id = (SELECT id FROM f) AND version = $3::integer
 )
 SELECT json_build_object(
-		'function', function_name, 'project', project, 'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
+		'function', (SELECT name FROM f), 'project', (SELECT project FROM f), 'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
 		'digest', image_digest, 'image', image_tag, 'size', layer_size, 'sourceDigest', source_digest, 'sourceSize', source_size,
 		'runtime', runtime, 'base', base, 'archive', s3_key, 'source', source_kind, 'note', note, 'createdBy', created_by,
 		'createdAt', rfc3339(created_at), 'builtAt', rfc3339(built_at), 'deployedAt', rfc3339(deployed_at), 'archivedAt', rfc3339(archived_at),

@@ -1,15 +1,15 @@
 -- Newest first; the cursor is the last item's version. No row when there is no such function.
 WITH f AS (
-	SELECT id, project, name FROM functions WHERE project = $1 AND (name = $2 OR id::text = $2) AND deleted_at IS NULL
+	SELECT id, project, name FROM functions WHERE project = $1 AND (name = $2 OR id = as_uuid($2)) AND deleted_at IS NULL
 	ORDER BY name = $2 DESC LIMIT 1
 ), page AS (
-	SELECT d.*, f.project AS project, f.name AS function_name, row_number() OVER (ORDER BY version DESC) AS i FROM function_deployments d JOIN f ON f.id = d.function_id
-	WHERE $3::text IS NULL OR version < $3::bigint
+	SELECT d.*, row_number() OVER (ORDER BY version DESC) AS i FROM function_deployments d
+	WHERE function_id = (SELECT id FROM f) AND ($3::text IS NULL OR version < $3::bigint)
 	ORDER BY version DESC
 	LIMIT $4::bigint + 1
 ), items AS (
 	SELECT i, version, json_build_object(
-		'function', function_name, 'project', project, 'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
+		'function', (SELECT name FROM f), 'project', (SELECT project FROM f), 'id', id, 'version', version, 'status', status, 'reason', reason, 'message', message, 'active', is_active,
 		'digest', image_digest, 'image', image_tag, 'size', layer_size, 'sourceDigest', source_digest, 'sourceSize', source_size,
 		'runtime', runtime, 'base', base, 'archive', s3_key, 'source', source_kind, 'note', note, 'createdBy', created_by,
 		'createdAt', rfc3339(created_at), 'builtAt', rfc3339(built_at), 'deployedAt', rfc3339(deployed_at), 'archivedAt', rfc3339(archived_at),

@@ -1,10 +1,10 @@
 -- Newest first; the cursor is the last item's id. No row when there is no such function.
 WITH f AS (
-	SELECT id FROM functions WHERE project = $1 AND (name = $2 OR id::text = $2) AND deleted_at IS NULL
+	SELECT id FROM functions WHERE project = $1 AND (name = $2 OR id = as_uuid($2)) AND deleted_at IS NULL
 	ORDER BY name = $2 DESC LIMIT 1
 ), page AS (
-	SELECT l.*, row_number() OVER (ORDER BY l.id DESC) AS i FROM function_logs l JOIN f ON f.id = l.function_id
-	WHERE $3::text IS NULL OR l.id < $3::bigint
+	SELECT l.*, row_number() OVER (ORDER BY l.id DESC) AS i FROM function_logs l
+	WHERE l.function_id = (SELECT id FROM f) AND ($3::text IS NULL OR l.id < $3::bigint)
 	ORDER BY l.id DESC
 	LIMIT $4::bigint + 1
 ), items AS (

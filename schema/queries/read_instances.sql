@@ -6,5 +6,5 @@ FROM instances i
 JOIN releases r ON r.id = i.release_id
 JOIN functions f ON f.id = r.function_id
 JOIN function_deployments d ON d.id = r.deployment_id
-WHERE ($1::text IS NULL OR f.project = $1) AND ($2::text IS NULL OR f.name = $2 OR f.id::text = $2)
+WHERE ($1::text IS NULL OR f.project = $1) AND ($2::text IS NULL OR f.name = $2 OR f.id = as_uuid($2))
 	AND ($3::text IS NULL OR r.environment = $3)

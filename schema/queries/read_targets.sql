@@ -21,5 +21,5 @@ FROM (
 	-- pending: something happened that the status does not tell of yet
 	LEFT JOIN work w ON w.key = 'target/' || t.project || '/' || t.name || '/' || t.environment AND w.seq <> w.done_seq
 		AND (w.due_at <= clock_timestamp() OR w.lease_until > clock_timestamp())
-	WHERE ($1::text IS NULL OR t.project = $1) AND ($2::text IS NULL OR t.name = $2 OR t.function_id::text = $2)
+	WHERE ($1::text IS NULL OR t.project = $1) AND ($2::text IS NULL OR t.name = $2 OR t.function_id = as_uuid($2))
 		AND ($3::text IS NULL OR t.environment = $3)) AS x

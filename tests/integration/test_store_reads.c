@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "schema_sql.h"
+
 static json_t *read_json(struct store_case *c, enum store_read what, int n, const char *const *params)
 {
 	json_t *j = NULL;
@@ -280,6 +282,198 @@ static void function_logs_newest_first(void **state)
 	assert_null(READ(c, READ_FUNCTION_LOGS, "default", "none", NULL, "2"));
 }
 
+/* ---- versions and rollbacks ---- */
+
+static void versions_of_every_function(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c), *g = function_id(c, "other");
+	(void)built_version(c, f, "sha256:one");
+	(void)built_version(c, g, "sha256:two");
+	(void)built_version(c, f, "sha256:three");
+	json_t *page = READ(c, READ_ALL_DEPLOYMENTS, "default", NULL, "2");
+	assert_string_equal(at(c, page, "items/0/function"), "\"hello\"");
+	assert_string_equal(at(c, page, "items/0/version"), "2");
+	assert_string_equal(at(c, page, "items/0/project"), "\"default\"");
+	assert_string_equal(at(c, page, "items/1/function"), "\"other\"");
+	(void)built_version(c, g, "sha256:four"); /* moves no page */
+	const char *next = json_string_value(json_object_get(page, "next"));
+	page = READ(c, READ_ALL_DEPLOYMENTS, NULL, next, "2");
+	assert_int_equal(json_array_size(items(page)), 1);
+	assert_string_equal(at(c, page, "items/0/function"), "\"hello\"");
+	assert_string_equal(at(c, page, "items/0/version"), "1");
+	assert_string_equal(at(c, page, "next"), "null");
+	assert_string_equal(at(c, READ(c, READ_ALL_DEPLOYMENTS, "else", NULL, "2"), "items"), "[]");
+	json_t *j = NULL;
+	refuses(c, store_read(c->s, READ_ALL_DEPLOYMENTS, 3, (const char *const[]){NULL, "x", "2"}, &j, &c->e), INVALID, "InvalidValue");
+}
+
+/* Of one moment: the times are equal, only the ids tell the rows apart. */
+static void pages_of_one_moment(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c);
+	(void)peek(c, arena_printf(&c->a, "INSERT INTO function_deployments (function_id, version, input_hash, source_digest, runtime, base, spec, created_by, created_at) "
+					  "SELECT '%s', n, '', '', 'static', 'scratch', '{}', 'x', '2026-01-01' FROM generate_series(1, 7) n", f));
+	const char *cursor = NULL, *seen = "";
+	for (int pages = 0; pages < 4; pages++) {
+		json_t *page = READ(c, READ_ALL_DEPLOYMENTS, NULL, cursor, "2"), *item;
+		size_t i;
+		json_array_foreach(items(page), i, item)
+			seen = arena_printf(&c->a, "%s%lld", seen, (long long)json_int_or(item, "version", 0));
+		cursor = json_string_value(json_object_get(page, "next"));
+		assert_int_equal(cursor == NULL, pages == 3);
+	}
+	assert_int_equal(strlen(seen), 7);
+	for (char v = '1'; v <= '7'; v++)
+		assert_non_null(strchr(seen, v));
+}
+
+static void one_version_with_its_releases(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c), *one = built_version(c, f, "sha256:one"), *two = built_version(c, f, "sha256:two");
+	int64_t n;
+	const char *first = mint(c, f, "dev", one, "a", &n), *other = mint(c, f, "staging", one, "a", &n), *second = mint(c, f, "dev", two, "a", &n);
+	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", first, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", second, &c->e));
+	const struct instance_row rows[] = {{"i-0", first, "10.0.0.1", "ready", "", "", 0, 0}, {"i-1", first, "10.0.0.2", "starting", "", "", 1, 0}};
+	must(c, instances_record(c->s, f, "dev", rows, 2, &c->e));
+	json_t *j = READ(c, READ_DEPLOYMENT, "default", "hello", "1");
+	assert_string_equal(at(c, j, "function"), "\"hello\"");
+	assert_string_equal(at(c, j, "version"), "1");
+	assert_string_equal(at(c, j, "activeIn"), "[]");
+	assert_string_equal(at(c, j, "spec/runtime"), "\"static\"");
+	assert_int_equal(json_array_size(json_object_get(j, "releases")), 2);
+	assert_string_equal(at(c, j, "releases/0/environment"), "\"dev\"");
+	assert_string_equal(at(c, j, "releases/0/instances"), "2");
+	assert_string_not_equal(at(c, j, "releases/0/unroutedAt"), "null");
+	assert_string_equal(at(c, j, "releases/0/rejectedAt"), "null");
+	assert_string_equal(at(c, j, "releases/1/environment"), "\"staging\"");
+	assert_string_equal(at(c, j, "releases/1/id"), arena_printf(&c->a, "\"%s\"", other));
+	assert_string_equal(at(c, j, "releases/1/servedAt"), "null");
+	assert_string_equal(at(c, READ(c, READ_DEPLOYMENT, "default", f, "2"), "activeIn"), "[\"dev\"]");
+	assert_null(READ(c, READ_DEPLOYMENT, "default", "hello", "3"));
+	assert_null(READ(c, READ_DEPLOYMENT, "else", "hello", "1"));
+	assert_null(READ(c, READ_DEPLOYMENT, "default", "other", "1"));
+}
+
+/* hello in dev: the second of two versions serves. */
+static const char *with_two_releases(struct store_case *c, const char *ret_release[2])
+{
+	const char *f = with_function(c);
+	int64_t n;
+	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
+	for (int i = 0; i < 2; i++) {
+		ret_release[i] = mint(c, f, "dev", built_version(c, f, arena_printf(&c->a, "sha256:%d", i)), "a", &n);
+		must(c, target_set_routed(c->s, f, "dev", ret_release[i], &c->e));
+	}
+	return f;
+}
+
+static const char *go_back(struct store_case *c, const char *f, const char *from, const char *to, const char *note)
+{
+	AUTO_JSON json_t *base = json_object();
+	const struct rollback_new r = {.function_id = f, .environment = "dev", .actor = "ann", .note = note, .from_release = from, .to_release = to, .image = "warm",
+				       .from_version = 2, .to_version = 1, .floor = 2, .base = base, .settled = true};
+	char id[UUID_TEXT];
+	must(c, rollback_create(c->s, &r, id, &c->e));
+	return arena_strdup(&c->a, id);
+}
+
+static void rollbacks_newest_first(void **state)
+{
+	struct store_case *c = *state;
+	const char *release[2], *f = with_two_releases(c, release);
+	assert_string_equal(at(c, READ(c, READ_ROLLBACKS, "default", "hello", NULL, "2"), "items"), "[]");
+	for (int i = 0; i < 3; i++)
+		(void)go_back(c, f, release[1], release[0], arena_printf(&c->a, "%d", i));
+	json_t *page = READ(c, READ_ROLLBACKS, "default", "hello", NULL, "2");
+	assert_string_equal(at(c, page, "items/0/note"), "\"2\"");
+	assert_string_equal(at(c, page, "items/0/state"), "\"pending\"");
+	assert_string_equal(at(c, page, "items/0/holds"), "true");
+	assert_string_equal(at(c, page, "items/0/fromVersion"), "2");
+	assert_string_equal(at(c, page, "items/0/fromRelease"), "2");
+	assert_string_equal(at(c, page, "items/0/toRelease"), "1");
+	assert_string_equal(at(c, page, "items/1/note"), "\"1\"");
+	assert_string_equal(at(c, page, "items/1/state"), "\"superseded\"");
+	assert_string_equal(at(c, page, "items/1/holds"), "false");
+	(void)go_back(c, f, release[1], release[0], "later"); /* moves no page */
+	page = READ(c, READ_ROLLBACKS, "default", f, json_string_value(json_object_get(page, "next")), "2");
+	assert_int_equal(json_array_size(items(page)), 1);
+	assert_string_equal(at(c, page, "items/0/note"), "\"0\"");
+	assert_string_equal(at(c, page, "next"), "null");
+	assert_null(READ(c, READ_ROLLBACKS, "default", "none", NULL, "2"));
+	json_t *j = NULL;
+	refuses(c, store_read(c->s, READ_ROLLBACKS, 4, (const char *const[]){"default", "hello", "x", "2"}, &j, &c->e), INVALID, "InvalidValue");
+}
+
+static void one_rollback_with_its_target(void **state)
+{
+	struct store_case *c = *state;
+	const char *release[2], *f = with_two_releases(c, release);
+	const char *id = go_back(c, f, release[1], release[0], "slow");
+	json_t *j = READ(c, READ_ROLLBACK, "default", "hello", id);
+	assert_string_equal(at(c, j, "state"), "\"pending\"");
+	assert_string_equal(at(c, j, "finishedAt"), "null");
+	assert_string_equal(at(c, j, "target/version"), "2");
+	must(c, target_set_routed(c->s, f, "dev", release[0], &c->e));
+	j = READ(c, READ_ROLLBACK, "default", f, id);
+	assert_string_equal(at(c, j, "state"), "\"done\"");
+	assert_string_equal(at(c, j, "target/version"), "1");
+	assert_string_equal(at(c, j, "supersededBy"), "null");
+	(void)peek(c, arena_printf(&c->a, "UPDATE rollbacks SET finished_at = created_at + interval '7.9 ms' WHERE id = '%s'", id));
+	assert_string_equal(at(c, READ(c, READ_ROLLBACK, "default", f, id), "milliseconds"), "7.9");
+	assert_null(READ(c, READ_ROLLBACK, "default", "other", id));
+	assert_null(READ(c, READ_ROLLBACK, "default", "hello", "x"));
+}
+
+/* How PostgreSQL goes about a read among many rows. */
+static const char *plan_of(struct store_case *c, const char *sql, const char *params)
+{
+	return peek(c, arena_printf(&c->a, "SET plan_cache_mode = force_custom_plan; PREPARE q AS %s; EXPLAIN (FORMAT JSON) EXECUTE q(%s)", sql, params));
+}
+
+static void pages_are_found_by_an_index(void **state)
+{
+	enum { MANY = 20000 };
+	struct store_case *c = *state;
+	const char *release[2], *f = with_two_releases(c, release);
+	(void)peek(c, arena_printf(&c->a,
+				   "INSERT INTO function_deployments (function_id, version, input_hash, source_digest, runtime, base, spec, created_by, created_at) "
+				   "SELECT '%s', n + 10, '', '', 'static', 'scratch', '{}', 'x', now() - n * interval '1 second' FROM generate_series(1, %d) n; "
+				   "INSERT INTO rollbacks (function_id, environment, actor, to_version, to_release, held_release, image, floor, base, settled, created_at) "
+				   "SELECT '%s', 'dev', 'x', 1, '%s', '%s', 'kept', 1, '{}', true, now() - n * interval '1 second' FROM generate_series(1, %d) n; "
+				   "INSERT INTO function_logs (function_id, actor, operation, message) SELECT '%s', 'x', 'deploy', '' FROM generate_series(1, %d) n; "
+				   "ANALYZE",
+				   f, MANY, f, release[0], release[0], MANY, f, MANY));
+	static const char cursor[] = "'2026-01-01T00:00:00.000000Z_00000000-0000-0000-0000-000000000000'";
+	const struct {
+		const char *sql, *params, *index, *table;
+	} rows[] = {
+		{q_read_all_deployments, "'default', NULL, '50'", "function_deployments_created", "function_deployments"},
+		{q_read_all_deployments, arena_printf(&c->a, "NULL, %s, '50'", cursor), "function_deployments_created", "function_deployments"},
+		{q_read_deployments, "'default', 'hello', NULL, '50'", "function_deployments_function_id_version_key", "function_deployments"},
+		{q_read_deployments, "'default', 'hello', '19000', '50'", "function_deployments_function_id_version_key", "function_deployments"},
+		{q_read_deployment, "'default', 'hello', '19000'", "function_deployments_function_id_version_key", "function_deployments"},
+		{q_read_rollbacks, "'default', 'hello', NULL, '50'", "rollbacks_function", "rollbacks"},
+		{q_read_rollbacks, arena_printf(&c->a, "'default', 'hello', %s, '50'", cursor), "rollbacks_function", "rollbacks"},
+		{q_read_rollback, "'default', 'hello', '00000000-0000-0000-0000-000000000000'", "rollbacks_pkey", "rollbacks"},
+		{q_read_function_logs, "'default', 'hello', NULL, '50'", "function_logs_", "function_logs"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *plan = plan_of(c, rows[i].sql, rows[i].params);
+		if (!strstr(plan, rows[i].index))
+			fail_msg("row %zu does not use %s:\n%s", i, rows[i].index, plan);
+		for (const char *scan = strstr(plan, "\"Seq Scan\""); scan; scan = strstr(scan + 1, "\"Seq Scan\"")) {
+			const char *relation = strstr(scan, "\"Relation Name\": \"");
+			if (relation && strncmp(relation + strlen("\"Relation Name\": \""), rows[i].table, strlen(rows[i].table)) == 0)
+				fail_msg("row %zu reads all of %s:\n%s", i, rows[i].table, plan);
+		}
+	}
+}
+
 static void work_shows_what_is_out_of_shape(void **state)
 {
 	struct store_case *c = *state;
@@ -307,7 +501,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(documents_have_the_published_shape), T(pages_stay_while_rows_come), T(deployments_newest_first), T(targets_and_instances),
 		T(events_read_on_from_the_last), T(late_commits_are_not_missed), T(follower_sees_every_event_once), T(function_logs_newest_first),
-		T(work_shows_what_is_out_of_shape),
+		T(work_shows_what_is_out_of_shape), T(versions_of_every_function), T(pages_of_one_moment), T(one_version_with_its_releases),
+		T(rollbacks_newest_first), T(one_rollback_with_its_target), T(pages_are_found_by_an_index),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }
