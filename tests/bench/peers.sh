@@ -96,7 +96,7 @@ END
 peer_proxy_stop() { [ ! -s "$WORK/peer/nginx/pid" ] || kill "$(cat "$WORK/peer/nginx/pid")"; }
 
 peers_close() {
-	peer_stop
+	peer_podman rm -a -f -t 0 >/dev/null 2>&1 || :
 	peer_proxy_stop
 	umount "$WORK/peer/root/overlay" 2>/dev/null || :
 }
