@@ -119,7 +119,7 @@ like 'and says what took its place' "$(cat "$WORK/first.out")" 'version 11 was s
 ok 'its build is given up' within 10 equals 'failed superseded by version 12' version 11 '"\(.status) \(.message)"'
 sv up "$FN_HOME/sv/registry" >/dev/null
 ok 'the second serves' within 60 equals 12 serving dev
-is 'alone' "$(target hello dev '[.instances[] | select(.state != "ready")] | length')" 0
+ok 'alone' within 20 equals 0 target hello dev '[.instances[] | select(.state != "ready")] | length'
 
 # --- one in the middle of another's start
 edit "$WORK/hello" 's|path: /healthz|path: /nothing|; s|deadline: 10s|deadline: 60s|'
@@ -157,14 +157,25 @@ is 'a program that ends at once: exit status' "$STATUS" 6
 like 'a program that ends at once: says so' "$OUT" 'hello version 19 does not serve in dev.*Exited|CrashLoop'
 mv "$WORK/hello/private" "$WORK/hello/public"
 is 'what served goes on' "$(get hello.dev)" 'text 9'
-no_failures 'through all of it' all
 
-# --- removed in the middle
+# --- late, held, removed in the middle
 sv -w 20 down "$FN_HOME/sv/registry" >/dev/null
 text 'text last'
+run deploy --timeout 1s
+is 'what takes longer than it may: exit status' "$STATUS" 5
+like 'what takes longer than it may: says that it goes on' "$OUT" 'hello version 20 does not serve in dev after 1 s; it goes on'
+deploy >"$WORK/held.out" 2>&1 &
+held=$!
+ok 'a build waits for its registry again' within 30 building 21
+run fnctl rollback hello -m 'not now'
+is 'a rollback calls it off' "$STATUS" 0
+STATUS=0; wait "$held" || STATUS=$?
+is 'the deploy ends with 7' "$STATUS" 7
+like 'and says who holds what' "$(cat "$WORK/held.out")" "hello version 21 does not serve in dev: version 16 is held by root's rollback: not now"
 deploy >"$WORK/last.out" 2>&1 &
 last=$!
-ok 'a build waits for its registry again' within 30 building 20
+ok 'once more' within 30 building 22
+no_failures 'through all of it' all
 ok 'the function is deleted meanwhile' fnctl delete function/hello
 STATUS=0; wait "$last" || STATUS=$?
 is 'the deploy ends with 6' "$STATUS" 6

@@ -55,4 +55,21 @@ for words in "apply -f $bad" "diff -f $bad" "delete -f $bad"; do
 	like "fnctl ${words%% *} shows a manifest's problems with their position" "$("$FNCTL" $words 2>&1)" 'bad\.yaml:4:8: .*did you mean "runtime"'
 done
 is 'and ends with 2' "$(status apply -f "$bad") $(status diff -f "$bad") $(status delete -f "$bad")" '2 2 2'
+
+# --- deploy: what is wrong is told before anything is asked of the controller
+like 'deploy of nothing' "$("$FNCTL" deploy 2>&1)" 'say what to deploy.*InvalidFlag'
+like 'deploy shows a manifest'"'"'s problems too' "$("$FNCTL" deploy "$bad" 2>&1)" 'bad\.yaml:4:8: .*did you mean "runtime"'
+mkdir "$bad/empty" "$bad/two" "$bad/other"
+for name in one two; do
+	printf 'apiVersion: fn/v1\nkind: Function\nmetadata: {name: %s}\nspec: {runtime: python, source: .}\n' "$name" >"$bad/two/$name.yaml"
+done
+printf 'apiVersion: fn/v1\nkind: Environment\nmetadata: {name: dev}\nspec: {}\n' >"$bad/other/function.yaml"
+like 'deploy of a directory without a manifest' "$("$FNCTL" deploy "$bad/empty" 2>&1)" 'empty holds neither function\.yaml nor another'
+like 'with several' "$("$FNCTL" deploy "$bad/two/" 2>&1)" '2 manifests of functions \(one\.yaml, two\.yaml\)'
+like 'with something else' "$("$FNCTL" deploy "$bad/other" 2>&1)" 'function\.yaml:1: environment/dev: .*fnctl apply -f .*other/function\.yaml'
+like 'that is not there' "$("$FNCTL" deploy "$bad/nowhere/" 2>&1)" 'nowhere: No such file'
+like 'with flags of a name' "$("$FNCTL" deploy "$bad/two" --port 80 2>&1)" '--port goes with the name of a function'
+cp "$bad/two/one.yaml" "$bad/two/function.yaml"
+is 'function.yaml goes before others: then the controller is asked' "$(status deploy "$bad/two")" 20
+is 'deploy ends with 2' "$(for d in empty other nowhere/; do status deploy "$bad/$d"; done | sort -u) $(status deploy) $(status deploy a b) $(status deploy . --dry-run=client)" '2 2 2 2'
 done_testing
