@@ -26,11 +26,12 @@ struct story {
 	bool written;
 	int64_t deadline_ms;
 	size_t nsuperseded;         /* versions before the newest that are still building */
-	struct function_target targets[2]; /* what is wanted is routed unless it says otherwise */
+	struct function_target targets[2];
 	enum verdict verdict;
 	enum reason reason;         /* the plan's status where it has no step */
 	enum step_kind steps[3];    /* ends with STEP_KIND_COUNT */
 	enum reason why;            /* of the first step */
+	const char *message;        /* the plan's; NULL: any */
 };
 
 static const struct story stories[] = {
@@ -77,40 +78,40 @@ static const struct story stories[] = {
 	 .steps = {STEP_KIND_COUNT}},
 	{.about = "a new base rebuilds where the runtime says so", .status = "ready", .base = NEW_BASE, .rebuild_auto = true, .verdict = VERDICT_ACT,
 	 .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
-	{.about = "it serves", .status = "ready", .targets = {{"dev", "follow", true, "Serving", "", 4, 7}}, .verdict = VERDICT_STEADY, .reason = R_Serving,
-	 .steps = {STEP_KIND_COUNT}},
+	{.about = "it serves", .status = "ready", .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4}}, .verdict = VERDICT_STEADY, .reason = R_Serving,
+	 .steps = {STEP_KIND_COUNT}, .message = "version 4"},
 	{.about = "a target that has not seen this generation says nothing yet", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 4, 6}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	 .targets = {{"dev", "follow", true, "Serving", "", 4, 6, 4}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "but for one that cannot look", .status = "ready",
-	 .targets = {{"dev", "follow", true, "NodeUnavailable", "no socket", 3, 6}}, .verdict = VERDICT_STEADY, .reason = R_NodeUnavailable,
+	 .targets = {{"dev", "follow", true, "NodeUnavailable", "no socket", 3, 6, 3}}, .verdict = VERDICT_STEADY, .reason = R_NodeUnavailable,
 	 .steps = {STEP_KIND_COUNT}},
-	{.about = "with no instance anywhere it is stopped", .status = "ready", .targets = {{"dev", "follow", true, "Stopped", "", 4, 7}},
+	{.about = "with no instance anywhere it is stopped", .status = "ready", .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4}},
 	 .verdict = VERDICT_STEADY, .reason = R_Stopped, .steps = {STEP_KIND_COUNT}},
 	{.about = "with one somewhere it serves", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Stopped", "", 4, 7}, {"staging", "follow", true, "Serving", "", 4, 7}}, .verdict = VERDICT_STEADY,
+	 .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4}, {"staging", "follow", true, "Serving", "", 4, 7, 4}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
 	{.about = "a target that wants an older version says nothing yet", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
-	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7}},
+	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7, 3}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7, 3}},
 	 .verdict = VERDICT_STEADY, .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
-	{.about = "so may one that was deployed to", .status = "ready", .targets = {{"staging", "", true, "Serving", "", 3, 7}}, .verdict = VERDICT_STEADY,
-	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
+	{.about = "so may one that was deployed to", .status = "ready", .targets = {{"staging", "", true, "Serving", "", 3, 7, 3}}, .verdict = VERDICT_STEADY,
+	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}, .message = "version 3 in staging; version 4 is built"},
 	{.about = "one that was just deployed to does not serve that yet, whatever it said before", .status = "ready",
 	 .targets = {{"staging", "", true, "Serving", "", 4, 7, 3}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
-	{.about = "a declared target that is not there yet", .status = "ready", .targets = {{"dev", "follow", false, "", "", 0, 0}}, .verdict = VERDICT_STEADY,
+	{.about = "a declared target that is not there yet", .status = "ready", .targets = {{"dev", "follow", false, "", "", 0, 0, 0}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "the target that does not serve speaks", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 4, 7}, {"staging", "follow", true, "Unhealthy", "no answer", 4, 7}}, .verdict = VERDICT_STEADY,
+	 .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4}, {"staging", "follow", true, "Unhealthy", "no answer", 4, 7, 4}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Unhealthy, .steps = {STEP_KIND_COUNT}},
-	{.about = "removal waits for the targets", .deleting = true, .status = "ready", .targets = {{"dev", "", true, "Deleting", "", 4, 7}},
+	{.about = "removal waits for the targets", .deleting = true, .status = "ready", .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}},
 	 .verdict = VERDICT_BLOCKED, .reason = R_Deleting, .steps = {STEP_KIND_COUNT}},
 	{.about = "then the function goes", .deleting = true, .status = "ready", .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
 	{.about = "a declared target that never was does not hold a removal up", .deleting = true, .status = "ready",
-	 .targets = {{"dev", "follow", false, "", "", 0, 0}}, .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
-	{.about = "superseded ones too", .deleting = true, .status = "building", .nsuperseded = 1, .targets = {{"dev", "", true, "Deleting", "", 4, 7}},
+	 .targets = {{"dev", "follow", false, "", "", 0, 0, 0}}, .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
+	{.about = "superseded ones too", .deleting = true, .status = "building", .nsuperseded = 1, .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}},
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Deleting},
 	{.about = "a build under way is given up by a removal", .deleting = true, .status = "building", .build = BUILD_RUNNING,
-	 .targets = {{"dev", "", true, "Deleting", "", 4, 7}}, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
+	 .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}}, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
 };
 
 static size_t count_targets(const struct story *s)
@@ -132,9 +133,6 @@ static void check(const struct story *s)
 	char hash[DIGEST_TEXT];
 	struct function_target targets[ARRAY_LEN(s->targets)];
 	memcpy(targets, s->targets, sizeof targets);
-	for (size_t i = 0; i < ARRAY_LEN(targets); i++)
-		if (!targets[i].serving)
-			targets[i].serving = targets[i].want;
 	const struct function_version superseded[] = {{.id = "b", .n = 2}, {.id = "c", .n = 3}};
 	const struct runtime_spec runtime = {.base = s->base ? s->base : BASE, .rebuild = s->rebuild_auto ? "auto" : "manual"};
 	struct function_world w = {
@@ -157,6 +155,8 @@ static void check(const struct story *s)
 		fail_msg("%s: %zu steps, not %zu", s->about, p.nsteps, n);
 	if (s->why != R_None && p.steps[0].reason != s->why)
 		fail_msg("%s: the step's reason is %s, not %s", s->about, reason_token(p.steps[0].reason), reason_token(s->why));
+	if (s->message && strcmp(p.message, s->message) != 0)
+		fail_msg("%s: \"%s\", not \"%s\"", s->about, p.message, s->message);
 	if (n == 0 && p.status != s->reason)
 		fail_msg("%s: %s, not %s", s->about, reason_token(p.status), reason_token(s->reason));
 }
