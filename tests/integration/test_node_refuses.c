@@ -147,6 +147,26 @@ static void routes_name_known_instances_and_our_hosts(void **state)
 	(void)close(fd);
 }
 
+/* What the client would not send. */
+static void a_switch_is_refused_when_what_is_beside_is_none(void **state)
+{
+	struct node_case *c = *state;
+	json_t *const bad[] = {json_object(), json_string("hello--r2.dev.fn.localhost"), json_pack("[s]", "r2"), json_pack("[i]", 2),
+			       json_pack("[{s:s,s:[s],s:i}]", "release", "r2", "hosts", "hello--r2.dev.fn.localhost", "timeout_ms", 1000),
+			       json_pack("[{s:s,s:[s],s:[],s:s}]", "release", "r2", "hosts", "hello--r2.dev.fn.localhost", "instances",
+					 "timeout_ms", "1000"),
+			       json_pack("[{s:i,s:[s],s:[],s:i}]", "release", 2, "hosts", "hello--r2.dev.fn.localhost", "instances",
+					 "timeout_ms", 1000)};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		json_t *one = json_pack("{s:s,s:i,s:s,s:[],s:[],s:o}", "key", KEY, "epoch", 7, "release", "", "hosts", "instances", "beside",
+					bad[i]);
+		AUTO_JSON json_t *answer = case_ask(c, json_pack("{s:i,s:s,s:[o]}", "id", 1, "op", "routes", "switches", one));
+		const json_t *error = json_object_get(answer, "error");
+		if (json_bool_or(answer, "ok", true) || strcmp(json_str_or(error, "reason", ""), "BadRequest") != 0)
+			fail_msg("%zu: %s", i, json_str_or(error, "message", "taken"));
+	}
+}
+
 /* Images. */
 
 static const char *message_of(struct node_case *c, struct digest image, const char *reason)
@@ -387,6 +407,7 @@ int main(void)
 		CASE(stale_epochs_are_refused_by_this_node_and_the_next),
 		CASE(another_spec_or_key_under_a_name_is_a_conflict),
 		CASE(routes_name_known_instances_and_our_hosts),
+		CASE(a_switch_is_refused_when_what_is_beside_is_none),
 		CASE(images_that_are_not_what_they_say_are_refused),
 		CASE(layers_that_reach_out_are_refused_or_stay_inside),
 		CASE(later_layers_remove_files_of_earlier_ones),

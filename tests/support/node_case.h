@@ -37,14 +37,15 @@ static inline void case_start(struct node_case *c)
 	must(proc_spawn(&s, &c->pid, &c->pidfd, &e), e);
 	(void)close(fd);
 	int64_t until = clock_mono_ms() + READY_MS;
-	for (json_t *about = NULL; node_ping(c->node, &about, &e); (void)poll(NULL, 0, 5)) {
+	json_t *about = NULL;
+	for (; node_ping(c->node, &about, &e); (void)poll(NULL, 0, 5)) {
 		if (clock_mono_ms() > until) {
 			AUTO_BUF struct buf text = BUF_INIT(65536);
 			err_ignore(fs_read(log, &text, NULL)); /* the message below says enough without it */
 			fail_msg("fn-node does not answer: %s\n%s", e.msg, buf_str(&text));
 		}
-		json_decref(about);
 	}
+	json_decref(about);
 }
 
 static inline void case_signal(struct node_case *c, int sig)
