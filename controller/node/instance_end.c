@@ -118,15 +118,22 @@ static void on_kill(void *ctx)
 	send_signal(i, SIGKILL);
 }
 
-/* The first process of a pid namespace gets SIGTERM only if it catches it; waiting for one that does not is lost time. */
-static bool catches_term(const struct process *p)
+/* Whether the signal is in one of the masks that /proc tells of. */
+static bool has_signal(const char *status, const char *mask, int sig)
+{
+	const char *at = strstr(status, mask);
+	return at && (strtoull(at + strlen(mask), NULL, 16) >> (sig - 1) & 1);
+}
+
+/* The first process of a pid namespace gets SIGTERM only if it catches it, or has it blocked to take it by sigwait or a signalfd; waiting for one that
+ * does neither is lost time. */
+static bool takes_term(const struct process *p)
 {
 	AUTO_FREE char *path = xprintf("/proc/%d/status", (int)p->pid);
 	AUTO_BUF struct buf text = BUF_INIT(16384);
 	if (fs_read(path, &text, NULL))
 		return false;
-	const char *at = strstr(buf_str(&text), "\nSigCgt:");
-	return at && (strtoull(at + 8, NULL, 16) >> (SIGTERM - 1) & 1);
+	return has_signal(buf_str(&text), "\nSigCgt:", SIGTERM) || has_signal(buf_str(&text), "\nSigBlk:", SIGTERM);
 }
 
 void instance_kill(struct instance *i, int64_t term_ms)
@@ -138,7 +145,7 @@ void instance_kill(struct instance *i, int64_t term_ms)
 		i->exit_timer = loop_after(i->set->d.loop, 0, on_no_exit_file, i);
 		return;
 	}
-	if (term_ms > 0 && catches_term(&i->container)) {
+	if (term_ms > 0 && takes_term(&i->container)) {
 		send_signal(i, SIGTERM);
 		i->kill_timer = loop_after(i->set->d.loop, term_ms, on_kill, i);
 	} else {

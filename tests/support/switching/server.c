@@ -274,9 +274,6 @@ static bool make_body(const char *path)
 	return ok;
 }
 
-/* The signal is blocked, but sent only to a program that catches it. */
-static void never(int sig) { (void)sig; }
-
 int main(int argc, char **argv)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)variable("PORT", 8080))};
@@ -286,7 +283,6 @@ int main(int argc, char **argv)
 		perror("usage: server FILE");
 		return 2;
 	}
-	signal(SIGTERM, never);
 	sigset_t stop;
 	sigemptyset(&stop);
 	sigaddset(&stop, SIGTERM);
