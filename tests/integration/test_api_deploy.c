@@ -326,6 +326,32 @@ static void test_where_it_serves(void **state)
 	assert_peek(t, target, "staging explicit 2 Building");
 }
 
+/* A project of its own, with its own default environment and the runtimes of the default project. */
+static void test_another_project(void **state)
+{
+	struct api_env *t = env(state);
+	AUTO_CALL struct call c = {0};
+	ask_json(t, &c, "POST", "/api/apply",
+		 apply_body(t, "apiVersion: fn/v1\nkind: Project\nmetadata: {name: shop}\nspec: {defaultEnvironment: live}\n", NULL, NULL));
+	assert_status(&c, 200);
+	const char *yaml = "apiVersion: fn/v1\nkind: Function\nmetadata: {name: cart, project: shop}\nspec: {runtime: apple, source: ./cart}\n";
+	const char *body = apply_body(t, yaml, "shop/cart", upload_text(t, "cart"));
+	deploy(t, &c, "cart", body);
+	assert_answer(&c, 400, "InvalidReference"); /* live is not declared */
+	ask_json(t, &c, "POST", "/api/apply", apply_body(t, "apiVersion: fn/v1\nkind: Environment\nmetadata: {name: live, project: shop}\nspec: {}\n", NULL, NULL));
+	assert_status(&c, 200);
+	deploy(t, &c, "cart", body); /* the document says which project */
+	assert_status(&c, 202);
+	assert_string_equal(json_str_or(c.json, "environment", ""), "live");
+	assert_string_equal(json_str_or(c.json, "url", ""), "http://cart.live.shop.fn.localhost:7380/");
+	deploy(t, &c, "cart", "{}");
+	assert_answer(&c, 404, "NotFound");
+	ask_json(t, &c, "POST", "/api/functions/cart/deploy?project=shop", "{}");
+	assert_status(&c, 202);
+	assert_int_equal(json_int_or(c.json, "version", 0), 2);
+	assert_peek(t, "SELECT concat_ws(' ', project, environment, mode, want_version) FROM targets WHERE name = 'cart'", "shop live explicit 2");
+}
+
 static void test_a_hold_ends(void **state)
 {
 	struct api_env *t = env(state);
@@ -461,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_archive_is_not_numbered),
 		cmocka_unit_test(test_bodies_that_are_no_deploy),
 		cmocka_unit_test(test_where_it_serves),
+		cmocka_unit_test(test_another_project),
 		cmocka_unit_test(test_a_hold_ends),
 		cmocka_unit_test(test_a_dry_run_changes_nothing),
 		cmocka_unit_test(test_while_it_is_removed),
