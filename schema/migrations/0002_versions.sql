@@ -167,7 +167,7 @@ CREATE VIEW deployment_fates AS
 		SELECT EXISTS (
 			SELECT FROM function_deployments o
 			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag)
-				AND (o.status IN ('ready', 'building') OR EXISTS (
+				AND (o.status = 'ready' OR EXISTS (
 					SELECT FROM deployment_keepers keep WHERE keep.function_id = o.function_id AND keep.deployment_id = o.id))) AS shared) AS x;
 
 -- Functions that may have something due, by index: the others need no look.
