@@ -1,0 +1,342 @@
+/* fnctl itself: rollback, release-hold, history, versions, and an apply of what is held, over an API in this process. */
+#include "rollback_case.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+enum { PATIENCE_MS = 20000 };
+
+/* One run of fnctl; both streams in `out`, standard error marked by nothing: what matters is said once. */
+struct fnctl {
+	FILE *pipe;
+	struct buf out;
+	int status;
+};
+
+#define AUTO_FNCTL __attribute__((cleanup(fnctl_release)))
+static void fnctl_release(struct fnctl *f)
+{
+	if (f->pipe)
+		(void)pclose(f->pipe);
+	buf_release(&f->out);
+}
+
+static void begin(const struct world *w, struct fnctl *f, const char *words)
+{
+	const char *build = getenv("B");
+	AUTO_FREE char *line = xprintf("exec %s/fnctl --server unix:%s %s 2>&1 </dev/null", build ? build : "build", w->t->socket, words);
+	fnctl_release(f);
+	f->out = (struct buf)BUF_INIT(1 << 20);
+	f->pipe = popen(line, "re");
+	assert_non_null(f->pipe);
+}
+
+static void end(struct fnctl *f)
+{
+	char *to;
+	while ((to = buf_reserve(&f->out, 4096)) != NULL) {
+		size_t n = fread(to, 1, 4096, f->pipe);
+		if (n == 0)
+			break;
+		f->out.len += n;
+		f->out.p[f->out.len] = '\0';
+	}
+	int status = pclose(f->pipe);
+	f->pipe = NULL;
+	f->status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* It has said its first line, and waits. */
+static void assert_waits(struct fnctl *f)
+{
+	enum { LOOKS_MS = 200 };
+	char *line = buf_reserve(&f->out, 4096);
+	assert_non_null(fgets(line, 4096, f->pipe));
+	f->out.len += strlen(line);
+	struct pollfd p = {.fd = fileno(f->pipe), .events = POLLIN};
+	assert_int_equal(poll(&p, 1, LOOKS_MS), 0);
+}
+
+static void run(const struct world *w, struct fnctl *f, const char *words)
+{
+	begin(w, f, words);
+	end(f);
+}
+
+#define assert_exit(f, want) \
+	do { \
+		if ((f)->status != (want)) \
+			fail_msg("exit status %d, not %d: %s", (f)->status, want, buf_str(&(f)->out)); \
+	} while (0)
+#define assert_says(f, text) \
+	do { \
+		if (!strstr(buf_str(&(f)->out), text)) \
+			fail_msg("does not say \"%s\": %s", text, buf_str(&(f)->out)); \
+	} while (0)
+#define assert_not_says(f, text) \
+	do { \
+		if (strstr(buf_str(&(f)->out), text)) \
+			fail_msg("says \"%s\": %s", text, buf_str(&(f)->out)); \
+	} while (0)
+
+/* Until the query gives something. */
+static const char *within(struct world *w, const char *sql)
+{
+	for (int64_t until = clock_mono_ms() + PATIENCE_MS; clock_mono_ms() < until; (void)poll(NULL, 0, 5)) {
+		const char *got = peek(w, sql);
+		if (*got)
+			return got;
+	}
+	fail_msg("nothing within %d ms: %s", PATIENCE_MS, sql);
+	return "";
+}
+
+static const char *pending(struct world *w)
+{
+	return within(w, arena_printf(&w->a, "SELECT id FROM rollbacks WHERE function_id = '%s' AND state = 'pending'", w->id));
+}
+
+/* Versions 1 to 3, the first two with their code, the last with other variables too; 3 serves, 2 is warm. */
+static void with_three(struct world *w, void **state, const char *name, const char *release[3])
+{
+	world_open(w, state, name);
+	release[0] = serve(w, "dev", "follow", build(w));
+	release[1] = serve(w, "dev", "follow", build(w));
+	declare(w, "env: {GREETING: two}");
+	release[2] = serve(w, "dev", "follow", build(w));
+	run_instances(w, "dev", &release[1], 2);
+}
+
+static void a_rollback_from_words_to_the_last_line(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	with_three(&w, state, "back", release);
+	run(&w, &f, "rollback back --dry-run");
+	assert_exit(&f, 0);
+	assert_says(&f, "back in dev: version 3 (release 3) -> version 2 (release 2)\n  image    it is warm: the route moves\n  changes  code; variables GREETING\n");
+	assert_says(&f, "or `fnctl release-hold back -e dev`");
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) FROM rollbacks WHERE function_id = '%s'", w.id)), "0");
+	begin(&w, &f, "rollback back -m 'it is slow' --timeout 20s");
+	(void)pending(&w);
+	must(target_set_routed(w.s, w.id, "dev", release[1], &w.e), w.e);
+	end(&f);
+	assert_exit(&f, 0);
+	assert_says(&f, "back in dev: version 3 (release 3) -> version 2 (release 2)\n");
+	assert_says(&f, "\nback in dev serves version 2 (was 3) after ");
+	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT note FROM rollbacks WHERE function_id = '%s'", w.id)), "it is slow");
+	run(&w, &f, "rollback function/back v1 --no-wait -e dev");
+	assert_exit(&f, 0);
+	assert_says(&f, "its image is kept: it starts");
+	assert_not_says(&f, "serves version 1");
+}
+
+static void a_rollback_that_does_not_end_well(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	with_three(&w, state, "bad", release);
+	run(&w, &f, "rollback bad 1 --timeout 50ms");
+	assert_exit(&f, 5);
+	assert_says(&f, "(Timeout)");
+	assert_says(&f, "it goes on");
+	begin(&w, &f, "rollback bad 2 --timeout 20s");
+	(void)within(&w, arena_printf(&w.a, "SELECT id FROM rollbacks WHERE function_id = '%s' AND state = 'pending' AND to_version = 2", w.id));
+	ask_json(w.t, &w.c, "POST", "/api/functions/bad/rollback", "{\"version\":1}");
+	assert_status(&w.c, 202);
+	end(&f);
+	assert_exit(&f, 3);
+	assert_says(&f, "superseded: root rolled back to version 1");
+	begin(&w, &f, "rollback bad 2 --timeout 20s");
+	(void)within(&w, arena_printf(&w.a, "SELECT id FROM rollbacks WHERE function_id = '%s' AND state = 'pending' AND to_version = 2", w.id));
+	must(rollback_fail(w.s, w.id, "dev", "Unhealthy", "version 2: no answer on port 8080", &w.e), w.e);
+	end(&f);
+	assert_exit(&f, 6);
+	assert_says(&f, "error: the rollback of bad in dev failed: version 2: no answer on port 8080 (Unhealthy)\n  version 3 keeps serving\n  next: ");
+	begin(&w, &f, "rollback bad 2 --timeout 20s");
+	(void)within(&w, arena_printf(&w.a, "SELECT id FROM rollbacks WHERE function_id = '%s' AND state = 'pending' AND to_version = 2", w.id));
+	(void)peek(&w, arena_printf(&w.a, "DELETE FROM instances i USING releases r WHERE r.id = i.release_id AND r.function_id = '%s'", w.id));
+	(void)peek(&w, arena_printf(&w.a, "DELETE FROM targets WHERE function_id = '%s'", w.id));
+	end(&f);
+	assert_exit(&f, 3);
+	assert_says(&f, "the function went from there");
+}
+
+static void wrong_words(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	with_three(&w, state, "words", release);
+	static const struct {
+		const char *words, *says;
+	} rows[] = {
+		{"rollback", "say which function"}, {"rollback words x", "is no version"}, {"rollback words 1 2", "too many"}, {"rollback words 9", "(NotFound)"},
+		{"rollback words 3", "(AlreadyServing)"}, {"rollback words -e staging", "does not run in staging (NotFound)"}, {"rollback words -e UP", "(BadRequest)"},
+		{"rollback nobody", "(NotFound)"}, {"rollback words --dry-run=client", "takes only"}, {"release-hold words", "(NotHeld)"},
+		{"release-hold words dev", "say which function"}, {"history", "say which function"}, {"history words --limit 0", "--limit takes a number"},
+		{"history words --limit x", "--limit takes a number"}, {"history words --rollbacks --operations", "one at a time"}, {"history nobody", "(NotFound)"},
+		{"describe deployment", "neither a name nor an id"}, {"describe deployment words", "say which version"}, {"describe deployment/words/9", "(NotFound)"},
+		{"describe deployment words/x", "is no version"}, {"get deployment words/3 4", "too many"}, {"get deployments nobody", "(NotFound)"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		run(&w, &f, rows[i].words);
+		if (f.status != 2 || !strstr(buf_str(&f.out), rows[i].says))
+			fail_msg("%s: exit status %d, \"%s\" expected: %s", rows[i].words, f.status, rows[i].says, buf_str(&f.out));
+	}
+}
+
+static void a_hold_and_its_end(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	with_three(&w, state, "kept", release);
+	ask_json(w.t, &w.c, "POST", "/api/functions/kept/rollback", "{\"version\":1,\"note\":\"slow\"}");
+	assert_status(&w.c, 202);
+	must(target_set_routed(w.s, w.id, "dev", release[0], &w.e), w.e);
+	must(target_set_status(w.s, w.id, "dev", "Held", "version 1 is held", &(struct target_seen){.function = 1}, &w.e), w.e);
+	run(&w, &f, "describe function/kept");
+	assert_exit(&f, 0);
+	assert_says(&f, "In dev: version 1, release 1, Held\n  version 1 is held by root's rollback: slow; versions up to 3 stay out until");
+	assert_says(&f, "`fnctl release-hold kept -e dev`\n  http://kept.dev.fn.localhost");
+	run(&w, &f, "get targets kept -o wide");
+	assert_says(&f, "HELD BY  FLOOR  WHY");
+	assert_says(&f, "root     3      slow");
+	run(&w, &f, "get targets kept");
+	assert_says(&f, "Held");
+	run(&w, &f, "get targets -A --no-headers");
+	assert_exit(&f, 0);
+
+	AUTO_FREE char *path = xprintf("%s/kept.yaml", w.t->home);
+	char digest[DIGEST_TEXT];
+	struct digest d = digest_of_str("a source");
+	static const char manifest[] = "apiVersion: fn/v1\nkind: Function\nmetadata: {name: kept}\nspec: {runtime: static, source: {digest: \"%s\"}, env: {GREETING: two}%s}\n";
+	FILE *yaml = fopen(path, "w");
+	assert_non_null(yaml);
+	(void)fprintf(yaml, manifest, digest_text(&d, digest), "");
+	(void)fclose(yaml);
+	const char *apply = arena_printf(&w.a, "apply -f %s", path);
+	run(&w, &f, apply);
+	assert_exit(&f, 7);
+	assert_says(&f, "held in dev at version 1 by root's rollback: slow; `fnctl release-hold kept -e dev` ends it");
+	run(&w, &f, arena_printf(&w.a, "%s --dry-run", apply));
+	assert_exit(&f, 0);
+	assert_says(&f, "held in dev");
+	yaml = fopen(path, "w");
+	assert_non_null(yaml);
+	(void)fprintf(yaml, manifest, digest, ", command: [other]");
+	(void)fclose(yaml);
+	run(&w, &f, arena_printf(&w.a, "%s --dry-run", apply));
+	assert_not_says(&f, "held");
+	run(&w, &f, apply);
+	assert_exit(&f, 0);
+
+	run(&w, &f, "release-hold kept -e dev --timeout 50ms"); /* nobody looks at it */
+	assert_exit(&f, 5);
+	assert_says(&f, "kept in dev: version 1 is no longer held (by root's rollback: slow)\n");
+	ask_json(w.t, &w.c, "POST", "/api/functions/kept/rollback", "{\"version\":2}");
+	must(target_set_status(w.s, w.id, "dev", "Held", "version 2 is held", &(struct target_seen){.function = 1}, &w.e), w.e);
+	must(target_set_active(w.s, w.id, "dev", release[0], &w.e), w.e);
+	begin(&w, &f, "release-hold kept --timeout 20s");
+	(void)within(&w, arena_printf(&w.a, "SELECT 1 FROM targets WHERE function_id = '%s' AND hold IS NULL", w.id));
+	/* Looked at, but not done: the status that is about the hold does not count. */
+	(void)peek(&w, "UPDATE work SET done_seq = seq WHERE key LIKE 'target/%kept/dev'");
+	assert_waits(&f);
+	must(target_set_routed(w.s, w.id, "dev", release[2], &w.e), w.e);
+	must(target_set_active(w.s, w.id, "dev", release[2], &w.e), w.e);
+	must(target_set_status(w.s, w.id, "dev", "Serving", "version 3", &(struct target_seen){.function = 1}, &w.e), w.e);
+	end(&f);
+	assert_exit(&f, 0);
+	assert_says(&f, "kept in dev: Serving: version 3\n");
+}
+
+static void versions_in_tables(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	int64_t n;
+	with_three(&w, state, "listed", release);
+	must(deployment_failed(w.s, number(&w, &n), "BuildFailed", "no \033[31mcompiler", &w.e), w.e);
+	run(&w, &f, "history listed");
+	assert_exit(&f, 0);
+	assert_says(&f, "VERSION  STATUS  ACTIVE IN  WHO     WHEN  SOURCE");
+	assert_says(&f, "4        failed  -          tester");
+	assert_says(&f, "3        ready   dev        tester");
+	assert_says(&f, "2.0 KiB  why\n");
+	run(&w, &f, "history listed --limit 2 --no-headers");
+	assert_says(&f, "3  ready   dev");
+	assert_not_says(&f, "VERSION");
+	assert_not_says(&f, "2  ready");
+	assert_says(&f, "the newest 2; --limit shows more");
+	run(&w, &f, "history listed --limit 4");
+	assert_not_says(&f, "shows more");
+	run(&w, &f, "history listed -o name --limit 2");
+	assert_says(&f, "deployment/listed/4\ndeployment/listed/3\n");
+	run(&w, &f, "get deployments listed -o name");
+	assert_says(&f, "deployment/listed/4\ndeployment/listed/3\ndeployment/listed/2\ndeployment/listed/1\n");
+	run(&w, &f, "get deploys -A");
+	assert_says(&f, "FUNCTION");
+	assert_says(&f, "listed    ");
+	run(&w, &f, "get deployment/listed/3 -o json");
+	assert_says(&f, "\"version\": 3");
+	assert_says(&f, "\"releases\": [");
+	run(&w, &f, "get deployment listed v2 -o wide");
+	assert_says(&f, "ARCHIVE");
+	assert_says(&f, "/v2/function.tar.gz");
+	static const char *const spellings[] = {"describe deployment listed/3", "describe deployment/listed/3", "describe deployment listed 3", "describe deploys listed v3"};
+	for (size_t i = 0; i < ARRAY_LEN(spellings); i++) {
+		run(&w, &f, spellings[i]);
+		assert_exit(&f, 0);
+		assert_says(&f, "Version:      listed/3\n");
+	}
+	assert_says(&f, "Active in:    dev\n");
+	assert_says(&f, "Note:         why\n");
+	assert_says(&f, "Layer:        sha256:layer (2.0 KiB)\n");
+	assert_says(&f, "Releases:\n  ENVIRONMENT  RELEASE  SERVED");
+	assert_says(&f, "  http://listed--v3.dev.fn.localhost");
+	assert_says(&f, "  http://listed--r3.dev.fn.localhost");
+	run(&w, &f, "describe deployment listed/4");
+	assert_says(&f, "Status:       failed: BuildFailed: no ?[31mcompiler\n"); /* a terminal obeys what it is sent */
+	assert_not_says(&f, "Releases:");
+}
+
+static void rollbacks_and_operations_in_tables(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	with_three(&w, state, "told", release);
+	run(&w, &f, "history told --rollbacks");
+	assert_exit(&f, 0);
+	assert_says(&f, "none\n");
+	ask_json(w.t, &w.c, "POST", "/api/functions/told/rollback", "{\"note\":\"it is slow\"}");
+	must(target_set_routed(w.s, w.id, "dev", release[1], &w.e), w.e);
+	(void)peek(&w, arena_printf(&w.a, "UPDATE rollbacks SET finished_at = created_at + interval '1400 ms' WHERE function_id = '%s'", w.id));
+	run(&w, &f, "history told --rollbacks");
+	assert_says(&f, "WHEN  ENVIRONMENT  FROM  TO  IMAGE  STATE  WHO   TOOK   WHY\n");
+	assert_says(&f, "dev          3     2   warm   done   root  1.4 s  it is slow\n");
+	run(&w, &f, "history told --rollbacks -o yaml");
+	assert_says(&f, "milliseconds: 1400");
+	run(&w, &f, "history told --rollbacks -o name");
+	assert_says(&f, "rollback/");
+	run(&w, &f, "history told --operations");
+	assert_says(&f, "WHEN  OPERATION  VERSION  ENVIRONMENT  WHO   MESSAGE\n");
+	assert_says(&f, "rollback   2        dev          root  root in dev: back from version 3 to version 2: it is slow\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rollback_from_words_to_the_last_line),
+		cmocka_unit_test(a_rollback_that_does_not_end_well),
+		cmocka_unit_test(wrong_words),
+		cmocka_unit_test(a_hold_and_its_end),
+		cmocka_unit_test(versions_in_tables),
+		cmocka_unit_test(rollbacks_and_operations_in_tables),
+	};
+	return cmocka_run_group_tests(tests, env_set_up, env_tear_down);
+}
