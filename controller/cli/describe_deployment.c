@@ -67,7 +67,7 @@ static void print_hosts(const json_t *urls)
 {
 	size_t i;
 	json_t *u;
-	(void)printf("Its own hosts, while it is warm:\n");
+	(void)printf("Its own hosts, while an instance of it runs:\n");
 	json_array_foreach(urls, i, u)
 		(void)printf("  %s\n", json_str_or(u, "url", ""));
 }

@@ -58,9 +58,11 @@ const char *release_command(struct arena *a, const char *project, const char *fu
 	return arena_printf(a, "fnctl release-hold %s -e %s%s%s", function, environment, other ? " -p " : "", other ? project : "");
 }
 
-static const char *until_text(struct arena *a, long long floor, const char *command)
+/* Back in variables only, or forward to the newest: no version stays out, and going to what is declared is no lasting state. */
+static const char *until_text(struct arena *a, long long version, long long floor, const char *command)
 {
-	return arena_printf(a, "versions up to %lld stay out until a newer one is deployed, a changed pin says otherwise, or `%s`", floor, command);
+	const char *out = floor > version ? arena_printf(a, "versions up to %lld stay out", floor) : "what differs from what is declared stays so";
+	return arena_printf(a, "%s until a newer one is deployed, a changed pin says otherwise, or `%s`", out, command);
 }
 
 void rollback_plan_text(const json_t *answer, struct arena *a, struct buf *out)
@@ -72,8 +74,8 @@ void rollback_plan_text(const json_t *answer, struct arena *a, struct buf *out)
 	(void)buf_printf(out, "%s in %s: %s%s%s\n", function, environment, some ? place(a, from) : "", some ? " -> " : "", place(a, to));
 	(void)buf_printf(out, "  image    %s\n", image_text(json_str_or(answer, "image", "")));
 	(void)buf_printf(out, "  changes  %s\n", changes_text(a, json_object_get(answer, "changes")));
-	(void)buf_printf(out, "  hold     version %lld is held: %s\n", (long long)json_int_or(to, "version", 0),
-			 until_text(a, (long long)json_int_or(answer, "floor", 0), command));
+	long long version = json_int_or(to, "version", 0);
+	(void)buf_printf(out, "  hold     version %lld is held: %s\n", version, until_text(a, version, (long long)json_int_or(answer, "floor", 0), command));
 	(void)buf_puts(out, "  data     is not rolled back: what was stored elsewhere stays as it is\n");
 }
 
@@ -133,6 +135,7 @@ const char *hold_text(struct arena *a, const json_t *target)
 	const char *note = json_str_or(target, "holdNote", "");
 	const char *command = release_command(a, json_str_or(target, "project", "default"), json_str_or(target, "function", ""),
 					      json_str_or(target, "environment", ""));
-	return arena_printf(a, "version %lld is held by %s's rollback%s%s; %s", (long long)json_int_or(target, "wantedVersion", 0), json_str_or(target, "heldBy", "?"),
-			    *note ? ": " : "", note, until_text(a, (long long)json_int_or(target, "floor", 0), command));
+	long long version = json_int_or(target, "wantedVersion", 0);
+	return arena_printf(a, "version %lld is held by %s's rollback%s%s; %s", version, json_str_or(target, "heldBy", "?"), *note ? ": " : "", note,
+			    until_text(a, version, (long long)json_int_or(target, "floor", 0), command));
 }

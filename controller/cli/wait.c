@@ -121,7 +121,7 @@ static void explain(const struct waited *objects, size_t n, enum exit_code code,
 		if (objects[i].done)
 			continue;
 		const char *kind = kind_info(objects[i].kind)->singular, *name = objects[i].name;
-		bool logs = objects[i].kind == KIND_FUNCTION;
+		bool logs = objects[i].kind == KIND_FUNCTION && !objects[i].held; /* its logs are well, and describe says how a hold ends */
 		(void)fprintf(stderr, "error: %s\n  next: fnctl describe %s/%s%s%s\n", *objects[i].shown ? objects[i].shown : name, kind, name,
 			      logs ? "; fnctl logs " : "", logs ? name : "");
 	}

@@ -84,6 +84,13 @@ static void what_a_rollback_does(void **state)
 		 "hello in dev: version 1 (release 1)\n"
 		 "  image    its image is pushed again from the archive, then it starts and the route moves\n"
 		 "  changes  variables A\n" HOLD},
+		{ANSWER(THREE, "{\"version\":3,\"release\":4}", "warm", "{\"code\":false,\"env\":[\"A\"],\"settings\":[]}"),
+		 "hello in dev: version 3 (release 5) -> version 3 (release 4)\n"
+		 "  image    it is warm: the route moves\n"
+		 "  changes  variables A\n"
+		 "  hold     version 3 is held: what differs from what is declared stays so until a newer one is deployed, a changed pin says otherwise, or "
+		 "`fnctl release-hold hello -e dev`\n"
+		 "  data     is not rolled back: what was stored elsewhere stays as it is\n"},
 		{ANSWER("{\"version\":4,\"release\":null}", ONE, "serving", NO_CHANGES), "hello in dev: version 4 (called off) -> version 1 (release 1)\n"
 											 "  image    it serves already: what was on its way is called off\n"
 											 "  changes  nothing: it runs as it does now\n" HOLD},
