@@ -98,7 +98,10 @@ static enum err_class start_build(struct pass *p, const struct function_world *w
 		return c;
 	pid_t pid;
 	int pidfd;
-	c = builder_start(p->build_program, builds_dir(p), s->id, fd, prefix_of(w->runtime.spec), &pid, &pidfd, e);
+	struct version_specs specs;
+	c = version_specs(&d, p->arena, &specs, e);
+	if (!c)
+		c = builder_start(p->build_program, builds_dir(p), s->id, fd, prefix_of(&specs.runtime), &pid, &pidfd, e);
 	if (!c)
 		p->builds->started(p->builds->ctx, s->id, p->lease.key, pid, pidfd);
 	return c;

@@ -36,6 +36,7 @@ struct function_target {
 	int64_t want;            /* version; 0: none yet */
 	int64_t seen_generation; /* of this manifest, by the target's last pass */
 	int64_t serving;         /* the version that is routed; 0: none */
+	bool asked;              /* it wants `want` because somebody asked for just that version */
 };
 
 struct function_world {
@@ -49,8 +50,8 @@ struct function_world {
 	/* observed */
 	const char *function_id;           /* NULL: there is no row */
 	struct function_version newest;    /* id NULL: none yet */
-	const struct function_version *superseded; /* older ones that are still building: id and n only */
-	size_t nsuperseded;
+	const struct function_version *older; /* those before the newest that are still building */
+	size_t nolder;
 	struct function_target *targets;
 	size_t ntargets;
 	int64_t next_version;

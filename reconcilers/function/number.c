@@ -42,3 +42,24 @@ enum err_class version_take(struct store *s, const struct numbering *n, char ret
 	};
 	return deployment_create(s, &d, ret_id, ret_version, e);
 }
+
+static enum err_class decode(const char *kind, const char *name, const json_t *spec, struct arena *a, struct manifest *ret, struct err *e)
+{
+	static const char any[] = "default";
+	AUTO_JSON json_t *doc = json_pack("{s:s, s:s, s:s, s:{}, s:{}, s:O}", "kind", kind, "project", any, "name", name, "labels", "annotations", "spec", spec);
+	enum err_class c = manifest_from_json(doc, a, ret, e);
+	return c == INVALID ? (err_wrap(e, "the recorded %s", kind), c) : c;
+}
+
+enum err_class version_specs(const struct deployment_row *d, struct arena *a, struct version_specs *ret, struct err *e)
+{
+	struct manifest function, runtime;
+	AUTO_JSON json_t *spec = json_deep_copy(d->spec);
+	(void)json_object_del(spec, built_with); /* it is no part of a function's spec */
+	enum err_class c = decode("function", "built", spec, a, &function, e);
+	if (!c)
+		c = decode("runtime", d->runtime, json_object_get(d->spec, built_with), a, &runtime, e);
+	if (!c)
+		*ret = (struct version_specs){function.spec.function, runtime.spec.runtime};
+	return c;
+}

@@ -30,4 +30,11 @@ struct numbering {
 /* In the caller's transaction. INVALID NotFound when there is no such function. */
 enum err_class version_take(struct store *s, const struct numbering *n, char ret_id[UUID_TEXT], int64_t *ret_version, struct err *e) MUST_USE;
 
+/* What a version is built of, as it was recorded when it was numbered, whatever is declared by now. Strings in the arena. */
+struct version_specs {
+	struct function_spec function;
+	struct runtime_spec runtime;
+};
+enum err_class version_specs(const struct deployment_row *d, struct arena *a, struct version_specs *ret, struct err *e) MUST_USE;
+
 #endif

@@ -39,11 +39,11 @@ static void plan_new_version(const struct function_world *w, struct arena *a, st
 	(void)plan_add(p, a, STEP_NEW_VERSION, w->name, w->next_version);
 }
 
-static void plan_build(const struct function_world *w, int64_t now_ms, struct arena *a, struct plan *p)
+static void plan_build(const struct function_world *w, const struct function_version *v, int64_t now_ms, struct arena *a, struct plan *p)
 {
-	const struct function_version *v = &w->newest;
 	settle(p, VERDICT_WAIT, R_Building, arena_printf(a, "version %lld is being built", (long long)v->n));
-	p->wake_ms = v->deadline_ms;
+	if (!p->wake_ms || v->deadline_ms < p->wake_ms)
+		p->wake_ms = v->deadline_ms;
 	/* Long past it and still building: no controller was there to see it pass, and none to build. */
 	bool away = v->build == BUILD_NONE && v->deadline_ms && now_ms >= v->deadline_ms + BUILD_AWAY_MS;
 	if (v->build == BUILD_DONE)
@@ -121,11 +121,34 @@ static void plan_living(const struct function_world *w, int64_t now_ms, struct a
 	if (!same_input || outdated)
 		plan_new_version(w, a, p);
 	else if (is(v->status, "building"))
-		plan_build(w, now_ms, a, p);
+		plan_build(w, v, now_ms, a, p);
 	else if (is(v->status, "failed"))
 		settle(p, VERDICT_BLOCKED, R_BuildFailed, arena_printf(a, "version %lld: %s: %s", (long long)v->n, v->reason, v->message));
 	else
 		plan_summary(w, a, p);
+}
+
+/* Somebody asked for just this version in some environment. */
+static bool asked_for(const struct function_world *w, const struct function_version *v)
+{
+	for (size_t i = 0; i < w->ntargets; i++)
+		if (w->targets[i].asked && w->targets[i].want == v->n)
+			return true;
+	return false;
+}
+
+/* What follows the newest has no use for older ones; their builds end, but for those that were asked for elsewhere. */
+static void plan_older(const struct function_world *w, int64_t now_ms, struct arena *a, struct plan *p)
+{
+	for (size_t i = 0; i < w->nolder; i++) {
+		const struct function_version *v = &w->older[i];
+		if (w->deleting)
+			give_up(p, a, w, v, R_Deleting, "the function is being removed");
+		else if (asked_for(w, v))
+			plan_build(w, v, now_ms, a, p);
+		else
+			give_up(p, a, w, v, R_Building, arena_printf(a, "superseded by version %lld", (long long)w->newest.n));
+	}
 }
 
 void function_plan(const void *world, int64_t now_ms, struct arena *a, struct plan *ret)
@@ -134,9 +157,7 @@ void function_plan(const void *world, int64_t now_ms, struct arena *a, struct pl
 	*ret = (struct plan){.verdict = VERDICT_STEADY, .status = R_None, .message = ""};
 	if (!w->declared)
 		return;
-	const char *why = w->deleting ? "the function is being removed" : arena_printf(a, "superseded by version %lld", (long long)w->newest.n);
-	for (size_t i = 0; i < w->nsuperseded; i++)
-		give_up(ret, a, w, &w->superseded[i], w->deleting ? R_Deleting : R_Building, why);
+	plan_older(w, now_ms, a, ret);
 	if (w->deleting)
 		plan_removal(w, a, ret);
 	else

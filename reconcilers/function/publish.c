@@ -17,6 +17,7 @@ struct publishing {
 	struct pass *p;
 	const struct function_world *w;
 	struct deployment_row d;
+	struct version_specs specs;
 	struct build_result build;
 	const char *archive_key, *repository, *tag, *base_repository;
 	struct digest base, image;
@@ -79,8 +80,8 @@ static const char **env_of(const struct pairs *env, struct arena *a)
 
 static enum err_class write_image(struct publishing *k, struct err *e)
 {
-	const struct function_spec *f = k->w->spec;
-	const struct runtime_spec *r = k->w->runtime.spec;
+	const struct function_spec *f = &k->specs.function;
+	const struct runtime_spec *r = &k->specs.runtime;
 	const struct strings *command = f->command.n ? &f->command : &r->command;
 	const char **argv = arena_array(k->p->arena, command->n + 1, sizeof *argv);
 	for (size_t i = 0; i < command->n; i++)
@@ -163,6 +164,8 @@ static enum err_class begin(struct publishing *k, const char *deployment_id, str
 	struct pass *p = k->p;
 	const char *id = k->w->function_id;
 	enum err_class c = deployment_load(p->store, deployment_id, p->arena, &k->d, e);
+	if (!c)
+		c = version_specs(&k->d, p->arena, &k->specs, e);
 	if (!c)
 		c = builder_result(builds_dir(p), deployment_id, p->arena, &k->build, e);
 	if (!c)

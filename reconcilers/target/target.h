@@ -35,8 +35,8 @@ struct target_world {
 	/* desired */
 	bool declared;             /* the function's manifest is there and not going */
 	bool environment_declared;
-	enum reason unresolved;    /* R_None, or why the binding names no version now; R_Building: one is on its way */
 	const char *binding;       /* "follow", "pin", "explicit", or NULL: nothing puts it here */
+	enum reason unresolved;    /* R_None, or why the binding names no version now; R_Building: one is on its way */
 	const char *unresolved_message;
 	struct target_release wanted; /* version, deployment_id, image, repository, tuple of what is wanted; id where such a release exists;
 	                                 version 0: no version is ready yet */
@@ -45,8 +45,8 @@ struct target_world {
 	const char *const *hosts;  /* NULL-terminated */
 	struct target_seen seen_now; /* the generations this world is made of */
 	const char *pin;           /* the pin that binds it, or NULL */
-	const char *hold_message;
 	bool held;                 /* wanted is what a rollback holds, whatever the binding says */
+	const char *hold_message;
 	bool lifts;                /* there is a hold, and what is declared now ends it */
 	bool rolling_back;         /* the rollback that holds is not finished */
 	int64_t warm_limit;        /* how many previous releases stay warm */

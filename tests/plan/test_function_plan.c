@@ -25,7 +25,7 @@ struct story {
 	enum build_state build;
 	bool written;
 	int64_t deadline_ms;
-	size_t nsuperseded;         /* versions before the newest that are still building */
+	size_t nolder;              /* versions before the newest that are still building */
 	struct function_target targets[2];
 	enum verdict verdict;
 	enum reason reason;         /* the plan's status where it has no step */
@@ -57,15 +57,19 @@ static const struct story stories[] = {
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_SourceInvalid},
 	{.about = "newer input does not wait for a build", .status = "building", .input = OTHER, .build = BUILD_RUNNING, .deadline_ms = NOW + 1,
 	 .verdict = VERDICT_ACT, .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
-	{.about = "a newer version supersedes those still building", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW + 1, .nsuperseded = 2,
+	{.about = "a newer version supersedes those still building", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW + 1, .nolder = 2,
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
-	{.about = "and its own build begins in the same pass", .status = "building", .deadline_ms = NOW + 1, .nsuperseded = 1, .verdict = VERDICT_ACT,
+	{.about = "and its own build begins in the same pass", .status = "building", .deadline_ms = NOW + 1, .nolder = 1, .verdict = VERDICT_ACT,
 	 .steps = {STEP_FAIL_BUILD, STEP_START_BUILD, STEP_KIND_COUNT}, .why = R_Building},
-	{.about = "also when the newer one is ready already", .status = "ready", .nsuperseded = 1, .verdict = VERDICT_ACT,
+	{.about = "also when the newer one is ready already", .status = "ready", .nolder = 1, .verdict = VERDICT_ACT,
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
-	{.about = "or has failed", .status = "failed", .nsuperseded = 1, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT},
+	{.about = "or has failed", .status = "failed", .nolder = 1, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT},
 	 .why = R_Building},
-	{.about = "and where the runtime went away", .status = "building", .no_runtime = true, .nsuperseded = 1, .verdict = VERDICT_ACT,
+	{.about = "but not one that was asked for elsewhere: that is built", .status = "ready", .nolder = 1,
+	 .targets = {{"production", "", true, "Building", "", 2, 7, 0, true}}, .verdict = VERDICT_ACT, .steps = {STEP_START_BUILD, STEP_KIND_COUNT}},
+	{.about = "nor by a build of the newest", .status = "building", .build = BUILD_RUNNING, .deadline_ms = NOW + 1, .nolder = 1,
+	 .targets = {{"production", "", true, "Building", "", 2, 7, 0, true}}, .verdict = VERDICT_ACT, .steps = {STEP_START_BUILD, STEP_KIND_COUNT}},
+	{.about = "and where the runtime went away", .status = "building", .no_runtime = true, .nolder = 1, .verdict = VERDICT_ACT,
 	 .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Building},
 	{.about = "unchanged input makes no version", .status = "ready", .verdict = VERDICT_STEADY, .reason = R_NoTarget, .steps = {STEP_KIND_COUNT}},
 	{.about = "changed input makes one", .status = "ready", .input = OTHER, .verdict = VERDICT_ACT, .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
@@ -78,40 +82,40 @@ static const struct story stories[] = {
 	 .steps = {STEP_KIND_COUNT}},
 	{.about = "a new base rebuilds where the runtime says so", .status = "ready", .base = NEW_BASE, .rebuild_auto = true, .verdict = VERDICT_ACT,
 	 .steps = {STEP_NEW_VERSION, STEP_KIND_COUNT}},
-	{.about = "it serves", .status = "ready", .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4}}, .verdict = VERDICT_STEADY, .reason = R_Serving,
+	{.about = "it serves", .status = "ready", .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4, false}}, .verdict = VERDICT_STEADY, .reason = R_Serving,
 	 .steps = {STEP_KIND_COUNT}, .message = "version 4"},
 	{.about = "a target that has not seen this generation says nothing yet", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 4, 6, 4}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	 .targets = {{"dev", "follow", true, "Serving", "", 4, 6, 4, false}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "but for one that cannot look", .status = "ready",
-	 .targets = {{"dev", "follow", true, "NodeUnavailable", "no socket", 3, 6, 3}}, .verdict = VERDICT_STEADY, .reason = R_NodeUnavailable,
+	 .targets = {{"dev", "follow", true, "NodeUnavailable", "no socket", 3, 6, 3, false}}, .verdict = VERDICT_STEADY, .reason = R_NodeUnavailable,
 	 .steps = {STEP_KIND_COUNT}},
-	{.about = "with no instance anywhere it is stopped", .status = "ready", .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4}},
+	{.about = "with no instance anywhere it is stopped", .status = "ready", .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4, false}},
 	 .verdict = VERDICT_STEADY, .reason = R_Stopped, .steps = {STEP_KIND_COUNT}},
 	{.about = "with one somewhere it serves", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4}, {"staging", "follow", true, "Serving", "", 4, 7, 4}}, .verdict = VERDICT_STEADY,
+	 .targets = {{"dev", "follow", true, "Stopped", "", 4, 7, 4, false}, {"staging", "follow", true, "Serving", "", 4, 7, 4, false}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
 	{.about = "a target that wants an older version says nothing yet", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7, 3}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
-	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7, 3}},
+	 .targets = {{"dev", "follow", true, "Serving", "", 3, 7, 3, false}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	{.about = "a pinned target may want an older version", .status = "ready", .targets = {{"production", "pin", true, "Serving", "", 3, 7, 3, false}},
 	 .verdict = VERDICT_STEADY, .reason = R_Serving, .steps = {STEP_KIND_COUNT}},
-	{.about = "so may one that was deployed to", .status = "ready", .targets = {{"staging", "", true, "Serving", "", 3, 7, 3}}, .verdict = VERDICT_STEADY,
+	{.about = "so may one that was deployed to", .status = "ready", .targets = {{"staging", "", true, "Serving", "", 3, 7, 3, false}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Serving, .steps = {STEP_KIND_COUNT}, .message = "version 3 in staging; version 4 is built"},
 	{.about = "one that was just deployed to does not serve that yet, whatever it said before", .status = "ready",
-	 .targets = {{"staging", "", true, "Serving", "", 4, 7, 3}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
-	{.about = "a declared target that is not there yet", .status = "ready", .targets = {{"dev", "follow", false, "", "", 0, 0, 0}}, .verdict = VERDICT_STEADY,
+	 .targets = {{"staging", "", true, "Serving", "", 4, 7, 3, false}}, .verdict = VERDICT_STEADY, .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
+	{.about = "a declared target that is not there yet", .status = "ready", .targets = {{"dev", "follow", false, "", "", 0, 0, 0, false}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Pending, .steps = {STEP_KIND_COUNT}},
 	{.about = "the target that does not serve speaks", .status = "ready",
-	 .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4}, {"staging", "follow", true, "Unhealthy", "no answer", 4, 7, 4}}, .verdict = VERDICT_STEADY,
+	 .targets = {{"dev", "follow", true, "Serving", "", 4, 7, 4, false}, {"staging", "follow", true, "Unhealthy", "no answer", 4, 7, 4, false}}, .verdict = VERDICT_STEADY,
 	 .reason = R_Unhealthy, .steps = {STEP_KIND_COUNT}},
-	{.about = "removal waits for the targets", .deleting = true, .status = "ready", .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}},
+	{.about = "removal waits for the targets", .deleting = true, .status = "ready", .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4, false}},
 	 .verdict = VERDICT_BLOCKED, .reason = R_Deleting, .steps = {STEP_KIND_COUNT}},
 	{.about = "then the function goes", .deleting = true, .status = "ready", .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
 	{.about = "a declared target that never was does not hold a removal up", .deleting = true, .status = "ready",
-	 .targets = {{"dev", "follow", false, "", "", 0, 0, 0}}, .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
-	{.about = "superseded ones too", .deleting = true, .status = "building", .nsuperseded = 1, .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}},
+	 .targets = {{"dev", "follow", false, "", "", 0, 0, 0, false}}, .verdict = VERDICT_ACT, .steps = {STEP_REMOVE_FUNCTION, STEP_KIND_COUNT}},
+	{.about = "superseded ones too", .deleting = true, .status = "building", .nolder = 1, .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4, false}},
 	 .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_FAIL_BUILD, STEP_KIND_COUNT}, .why = R_Deleting},
 	{.about = "a build under way is given up by a removal", .deleting = true, .status = "building", .build = BUILD_RUNNING,
-	 .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4}}, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
+	 .targets = {{"dev", "", true, "Deleting", "", 4, 7, 4, false}}, .verdict = VERDICT_ACT, .steps = {STEP_FAIL_BUILD, STEP_KIND_COUNT}},
 };
 
 static size_t count_targets(const struct story *s)
@@ -133,12 +137,12 @@ static void check(const struct story *s)
 	char hash[DIGEST_TEXT];
 	struct function_target targets[ARRAY_LEN(s->targets)];
 	memcpy(targets, s->targets, sizeof targets);
-	const struct function_version superseded[] = {{.id = "b", .n = 2}, {.id = "c", .n = 3}};
+	const struct function_version older[] = {{.id = "b", .n = 2, .status = "building", .deadline_ms = NOW + 1}, {.id = "c", .n = 3, .status = "building", .deadline_ms = NOW + 1}};
 	const struct runtime_spec runtime = {.base = s->base ? s->base : BASE, .rebuild = s->rebuild_auto ? "auto" : "manual"};
 	struct function_world w = {
 		.declared = !s->undeclared, .deleting = s->deleting, .name = "hello", .generation = 7, .spec = &spec,
 		.runtime = {.found = !s->no_runtime, .spec = &runtime}, .owner = "manifest", .function_id = "f",
-		.targets = targets, .ntargets = count_targets(s), .next_version = 5, .superseded = superseded, .nsuperseded = s->nsuperseded,
+		.targets = targets, .ntargets = count_targets(s), .next_version = 5, .older = older, .nolder = s->nolder,
 		.newest = {.id = s->status ? "d" : NULL, .n = 4, .input_hash = digest_text(&built_of, hash), .base = BASE, .runtime_changed = s->base != NULL, .status = s->status,
 			   .reason = "SourceInvalid", .message = "bad", .deadline_ms = s->deadline_ms, .build = s->build, .written = s->written, .refused = R_SourceInvalid,
 			   .refused_message = "bad"},
