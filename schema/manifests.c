@@ -11,6 +11,7 @@ static enum err_class take_manifest(const struct pg_result *res, size_t row, str
 		.observed_generation = pg_int(res, row, 2, 0),
 		.owner = take_text(res, row, 3, a),
 		.source = take_text(res, row, 4, a),
+		.actor = take_text(res, row, 11, a),
 	};
 	json_t *document;
 	enum err_class r = take_json(res, row, 5, a, &m.conditions, e);

@@ -102,7 +102,7 @@ struct manifest_row {
 	bool found, deleting;
 	struct manifest m;
 	int64_t generation, observed_generation;
-	const char *owner, *source;
+	const char *owner, *source, *actor; /* actor: who declared it last, or deletes it */
 	json_t *conditions; /* owned by the arena (json_in_arena), read-only */
 };
 /* The object with this uid (of a function also its id in functions). project and name live in the arena. */

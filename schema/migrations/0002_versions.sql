@@ -190,7 +190,16 @@ CREATE VIEW collection_documents AS
 		'reason', reason, 'message', message, 'result', result) AS document
 	FROM collections;
 
+-- Who declared it last, or deletes it: versions are theirs.
+ALTER TABLE manifests ADD COLUMN actor text NOT NULL DEFAULT '';
+
 -- Dropped and made again: rows are read by position.
+DROP VIEW manifest_rows;
+CREATE VIEW manifest_rows AS
+	SELECT deleted_at IS NOT NULL AS deleting, generation, observed_generation, owner, source, conditions,
+		jsonb_build_object('kind', kind, 'project', project, 'name', name, 'labels', labels, 'annotations', annotations, 'spec', spec) AS document,
+		kind, project, name, deleted_at, coalesce(nullif(actor, ''), owner) AS actor
+	FROM manifests;
 DROP VIEW deployment_rows;
 CREATE VIEW deployment_rows AS
 	SELECT id, version, input_hash, source_digest, runtime, base, s3_key, layer_digest, layer_diff_id, image_tag, image_digest, status, reason,

@@ -1,5 +1,5 @@
 WITH going AS (
-	UPDATE manifests SET deleted_at = clock_timestamp()
+	UPDATE manifests SET deleted_at = clock_timestamp(), actor = $4
 	WHERE kind = $1 AND project = $2 AND name = $3 AND deleted_at IS NULL
 	RETURNING generation
 )

@@ -1,6 +1,6 @@
 WITH written AS (
-	INSERT INTO manifests (kind, project, name, labels, annotations, spec, spec_hash, owner, source)
-	VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9)
+	INSERT INTO manifests (kind, project, name, labels, annotations, spec, spec_hash, owner, source, actor)
+	VALUES ($1, $2, $3, $4::jsonb, $5::jsonb, $6::jsonb, $7, $8, $9, $10)
 	RETURNING uid, generation
 ), audited AS (
 	INSERT INTO audit (actor, action, object, outcome, detail)

@@ -54,6 +54,30 @@ static void all_or_none(void **state)
 			    "0");
 }
 
+static const char *actor_of(struct store_case *c, const char *name)
+{
+	struct manifest_row m;
+	must(c, manifest_load(c->s, KIND_FUNCTION, "default", name, &c->a, &m, &c->e));
+	return m.actor;
+}
+
+/* Whose versions and whose removal it is. */
+static void who_declared_it_last_is_known(void **state)
+{
+	struct store_case *c = *state;
+	const struct apply_opts bob = {.owner = "manifest", .actor = "bob"};
+	must(c, apply(c, RUNTIME("static") FUNCTION("hello", "static"), NULL));
+	assert_string_equal(actor_of(c, "hello"), "tester");
+	must(c, apply_as(c, FUNCTION("hello", "static"), &bob, NULL));
+	assert_string_equal(actor_of(c, "hello"), "tester"); /* he changed nothing */
+	must(c, apply_as(c, FUNCTION("hello", "static") "  port: 1234\n", &bob, NULL));
+	assert_string_equal(actor_of(c, "hello"), "bob");
+	must(c, delete_one(c, KIND_FUNCTION, "hello"));
+	assert_string_equal(actor_of(c, "hello"), "tester");
+	(void)peek(c, "UPDATE manifests SET actor = ''"); /* of before this was kept */
+	assert_string_equal(actor_of(c, "hello"), "manifest");
+}
+
 static void owners_do_not_overwrite_each_other(void **state)
 {
 	struct store_case *c = *state;
@@ -337,7 +361,7 @@ static void admission_needs_a_transaction(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(created_configured_unchanged), T(labels_and_annotations_are_changes), T(all_or_none), T(owners_do_not_overwrite_each_other),
+		T(created_configured_unchanged), T(labels_and_annotations_are_changes), T(all_or_none), T(owners_do_not_overwrite_each_other), T(who_declared_it_last_is_known),
 		T(function_marks_its_targets), T(environment_marks_all_who_inherit), T(runtime_marks_its_functions), T(pin_marks_old_and_new_target),
 		T(project_marks_its_functions), T(runtimes_of_default_are_everybodys), T(missing_references_are_refused), T(inheritance_has_no_circle),
 		T(what_is_in_use_stays), T(deleting_then_again), T(wanted_rows_are_not_removed), T(removal_in_any_order), T(stored_is_what_was_declared),
