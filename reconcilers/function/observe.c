@@ -21,14 +21,8 @@ static enum err_class read_build(struct pass *p, struct function_version *v, str
 	return OK;
 }
 
-static enum err_class read_newest(struct pass *p, const struct function_world *w, struct function_version *ret, struct err *e)
+static enum err_class take_version(struct pass *p, const struct function_world *w, const struct deployment_row *d, struct function_version *ret, struct err *e)
 {
-	struct deployment_row *rows;
-	size_t n;
-	enum err_class c = deployments_load(p->store, w->function_id, 1, p->arena, &rows, &n, e);
-	if (c || n == 0)
-		return c;
-	const struct deployment_row *d = &rows[0];
 	*ret = (struct function_version){
 		.id = arena_strdup(p->arena, d->id),
 		.n = d->version,
@@ -44,19 +38,27 @@ static enum err_class read_newest(struct pass *p, const struct function_world *w
 	return strcmp(d->status, "building") == 0 ? read_build(p, ret, e) : OK;
 }
 
-static enum err_class read_superseded(struct pass *p, struct function_world *w, struct err *e)
+static enum err_class read_newest(struct pass *p, const struct function_world *w, struct function_version *ret, struct err *e)
+{
+	struct deployment_row *rows;
+	size_t n;
+	enum err_class c = deployments_load(p->store, w->function_id, 1, p->arena, &rows, &n, e);
+	return c || n == 0 ? c : take_version(p, w, &rows[0], ret, e);
+}
+
+static enum err_class read_older(struct pass *p, struct function_world *w, struct err *e)
 {
 	struct deployment_row *rows;
 	size_t n;
 	enum err_class c = deployments_superseded(p->store, w->function_id, p->arena, &rows, &n, e);
 	if (c)
 		return c;
-	struct function_version *old = arena_array(p->arena, n, sizeof *old);
-	for (size_t i = 0; i < n; i++)
-		old[i] = (struct function_version){.id = arena_strdup(p->arena, rows[i].id), .n = rows[i].version};
-	w->superseded = old;
-	w->nsuperseded = n;
-	return OK;
+	struct function_version *older = arena_array(p->arena, n, sizeof *older);
+	for (size_t i = 0; !c && i < n; i++)
+		c = take_version(p, w, &rows[i], &older[i], e);
+	w->older = older;
+	w->nolder = n;
+	return c;
 }
 
 static enum err_class read_targets(struct pass *p, struct function_world *w, struct err *e)
@@ -73,6 +75,7 @@ static enum err_class read_targets(struct pass *p, struct function_world *w, str
 			.environment = rows[i].environment,
 			.declared = rows[i].declared,
 			.exists = rows[i].has_target,
+			.asked = rows[i].has_target && strcmp(rows[i].mode, "explicit") == 0,
 			.status = rows[i].status,
 			.message = rows[i].message,
 			.want = rows[i].want_version,
@@ -100,7 +103,7 @@ static enum err_class read_versions(struct pass *p, struct function_world *w, st
 {
 	enum err_class c = read_newest(p, w, &w->newest, e);
 	if (!c)
-		c = read_superseded(p, w, e);
+		c = read_older(p, w, e);
 	return c ? c : read_targets(p, w, e);
 }
 
