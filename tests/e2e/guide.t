@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the README and the guides tell people to type, typed; and what they show, compared.
 . "$(dirname "$0")/../support/e2e.sh"
+. "$TESTS/support/guide.sh"
 open_installation
 
 if ! up >"$WORK/up.log" 2>&1; then
@@ -9,13 +10,6 @@ if ! up >"$WORK/up.log" 2>&1; then
 	exit 1
 fi
 pass 'deploy/up'
-
-guide() { # FILE DIRECTORY: one test for each command
-	local out
-	out=$(PATH=$FN_HOME/bin:$PATH GATEWAY_PORT=$GATEWAY_PORT "$TESTS/support/run-guide" "$TOP/$1" "$2" 2>&1)
-	like "$1 has commands" "$out" '^ok 1 - '
-	is "$1 tells what is so" "$(grep -v '^ok ' <<<"$out" | grep -v '^1\.\.')" ''
-}
 
 mkdir -p "$WORK/readme/manifests" "$WORK/first"
 cp -a "$TOP/manifests/examples" "$WORK/readme/manifests/"
