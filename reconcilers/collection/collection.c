@@ -136,7 +136,7 @@ static enum err_class end(struct pass *p, const struct collection_world *w, stru
 	if (!c)
 		c = tx_end(p, collection_end(p->store, w->row.id, reason, message, e), e);
 	if (!c)
-		log_event(*message ? LOG_WARN : LOG_INFO, "collected what nothing uses", "result", json_text_arena(w->row.result, p->arena), "message", message, NULL);
+		log_event(*message ? LOG_WARN : LOG_INFO, "collected what nothing uses", "id", arena_printf(p->arena, "%lld", (long long)w->row.id), "message", message, NULL);
 	return c;
 }
 
