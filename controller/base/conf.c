@@ -17,7 +17,7 @@ static const struct key {
 	const char *name;
 	enum value_type type;
 	size_t offset;
-	long min, max;
+	long min, max; /* of a duration min only, in seconds */
 } keys[] = {
 	{"instance", INSTANCE, offsetof(struct conf, instance), 0, 0},
 	{"listen", ADDRESS, offsetof(struct conf, listen), 0, 0},
@@ -35,8 +35,8 @@ static const struct key {
 	{"user", STRING, offsetof(struct conf, user), 0, 0},
 	{"uid_base", NUMBER, offsetof(struct conf, uid_base), 65536, 2000000000},
 	{"workers", NUMBER, offsetof(struct conf, workers), 1, 64},
-	{"collect_interval", DURATION, offsetof(struct conf, collect_interval_ms), 0, 0},
-	{"collect_grace", DURATION, offsetof(struct conf, collect_grace_ms), 0, 0},
+	{"collect_interval", DURATION, offsetof(struct conf, collect_interval_ms), 10, 0},
+	{"collect_grace", DURATION, offsetof(struct conf, collect_grace_ms), 1, 0},
 };
 
 char *conf_path(const struct conf *c, struct arena *a, const char *path)
@@ -95,9 +95,11 @@ static enum err_class set_key(struct conf *c, const char *name, char *value, con
 			continue;
 		void *slot = (char *)c + k->offset;
 		if (k->type == DURATION) {
-			*(int64_t *)slot = duration_ms(value);
-			return *(int64_t *)slot < 0 ? err_set(e, INVALID, R_InvalidValue, "%s: %s must be a duration of at most 1000h, such as 30s, 10m or 1h", at, name)
-						    : OK;
+			int64_t ms = duration_ms(value);
+			if (ms < k->min * 1000)
+				return err_set(e, INVALID, R_InvalidValue, "%s: %s must be a duration from %lds to 1000h, such as 30s, 10m or 1h", at, name, k->min);
+			*(int64_t *)slot = ms;
+			return OK;
 		}
 		if (k->type != NUMBER) {
 			const char *wrong = fault(k->type, value);

@@ -56,6 +56,8 @@ static void no_file_gives_the_defaults(void **state)
 	assert_int_equal(c->api_port, 7300);
 	assert_int_equal(c->registry_port, 7350);
 	assert_int_equal(c->gateway_port, 7380);
+	assert_int_equal(c->collect_interval_ms, 3600 * 1000);
+	assert_int_equal(c->collect_grace_ms, 600 * 1000);
 	assert_string_equal(c->subnet, "10.214.0.0");
 	assert_string_equal(c->link_address, "169.254.1.1");
 	assert_string_equal(c->cgroup_parent, "/fn");
@@ -90,6 +92,9 @@ static void the_last_of_two_counts(void **state)
 	struct home *h = *state;
 	assert_int_equal(load(h, "workers = 2\nworkers = 8\r\n"), OK);
 	assert_int_equal(h->c.workers, 8);
+	assert_int_equal(load(h, "collect_interval = 90m\ncollect_grace = 5s\n"), OK);
+	assert_int_equal(h->c.collect_interval_ms, 90 * 60 * 1000);
+	assert_int_equal(h->c.collect_grace_ms, 5000);
 	assert_int_equal(load(h, "workers = 3"), OK); /* without a line's end */
 	assert_int_equal(h->c.workers, 3);
 }
@@ -109,6 +114,11 @@ static void mistakes_name_their_line(void **state)
 		{"api_port = 99999999999999999999\n", "InvalidValue", "fn.conf:1"},
 		{"workers = 65\n", "InvalidValue", "from 1 to 64"},
 		{"uid_base = 1000\n", "InvalidValue", "uid_base"},
+		{"collect_interval = 9s\n", "InvalidValue", "collect_interval must be a duration from 10s to 1000h"},
+		{"collect_interval = 1001h\n", "InvalidValue", "collect_interval"},
+		{"collect_grace = 10\n", "InvalidValue", "collect_grace must be a duration from 1s"},
+		{"collect_grace = -1s\n", "InvalidValue", "collect_grace"},
+		{"collect_grace = 1 m\n", "InvalidValue", "collect_grace"},
 		{"instance = UPPER\n", "InvalidValue", "fn.conf:1: instance"},
 		{"instance = toolong\n", "InvalidValue", "instance"},
 		{"instance =\n", "InvalidValue", "instance"},
