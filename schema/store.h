@@ -272,9 +272,10 @@ struct rollback_new {
 	int64_t from_version /* 0: none */, to_version, floor;
 	const json_t *base;
 	bool settled;
+	bool walks; /* no version was named: from_release is rejected, whatever its number */
 };
-/* In the caller's transaction: records it, holds the target at to_release and floor, makes what served later rejected (and to_release not), supersedes
- * an unfinished one, forgets a failure of to_release. */
+/* In the caller's transaction: records it, holds the target at to_release and floor, makes newer releases that served rejected (and to_release not),
+ * supersedes an unfinished one, forgets a failure of to_release. */
 enum err_class rollback_create(struct store *s, const struct rollback_new *r, char ret_id[UUID_TEXT], struct err *e) MUST_USE;
 /* The pending rollback of the target's hold has failed: the target wants what serves again, under the hold it had before, if any; where something else
  * was on its way then, what serves is held. */

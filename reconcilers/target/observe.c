@@ -254,8 +254,9 @@ static enum err_class want_held(struct reading *r, struct err *e)
 	w->held = true;
 	w->unresolved = R_None;
 	w->rolling_back = h->pending;
-	w->hold_message = arena_printf(p->arena, "version %lld is held by %s's rollback%s%s; versions up to %lld stay out", (long long)row.version, h->actor,
-				       *h->note ? ": " : "", h->note, (long long)h->floor);
+	w->hold_message = arena_printf(p->arena, "version %lld is held by %s's rollback%s%s; %s", (long long)row.version, h->actor, *h->note ? ": " : "", h->note,
+				       row.version < h->floor ? arena_printf(p->arena, "versions up to %lld stay out", (long long)h->floor)
+							      : "what is declared of it since stays out");
 	return want_tuple(r, &d, json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
 }
 

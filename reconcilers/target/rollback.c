@@ -297,7 +297,7 @@ static enum err_class record(struct rolling *k, json_t **ret, struct err *e)
 		.from_version = k->called_off ? k->called_off : k->serves ? k->routed.version : 0,
 		.from_release = !k->called_off && k->serves ? k->routed.id : NULL,
 		.to_version = k->to.version, .to_release = k->to.id, .image = k->image, .pin = pin.found && !pin.deleting ? pin.m.spec.pin.word : NULL,
-		.floor = k->f.next_version - 1, .base = k->config, .settled = k->settled,
+		.floor = k->f.next_version - 1, .base = k->config, .settled = k->settled, .walks = !k->r->version,
 	};
 	c = rollback_create(k->s, &row, id, e);
 	if (c)

@@ -1,6 +1,6 @@
--- Acknowledging the same release again changes nothing but a rollback that waited for it.
+-- Acknowledging the same release again changes nothing but a rollback that waited for it. What serves is not rejected.
 WITH now_routed AS (
-	UPDATE releases SET served_at = coalesce(served_at, clock_timestamp()), routed_at = clock_timestamp(), unrouted_at = NULL
+	UPDATE releases SET served_at = coalesce(served_at, clock_timestamp()), routed_at = clock_timestamp(), unrouted_at = NULL, rejected_at = NULL
 	WHERE id = nullif($3, '')::uuid AND id IS DISTINCT FROM (SELECT routed_release FROM targets WHERE function_id = $1::uuid AND environment = $2)
 ), unrouted AS (
 	UPDATE releases SET unrouted_at = clock_timestamp()

@@ -33,16 +33,20 @@ static struct history with_history(struct store_case *c)
 	return h;
 }
 
-static const char *go_back(struct store_case *c, const struct history *h, int from, int to, bool settled)
+static const char *go(struct store_case *c, const struct history *h, int from, int to, bool settled, bool walks)
 {
 	AUTO_JSON json_t *base = json_pack("{s:{s:s}}", "env", "VALUE", "2");
 	const struct rollback_new r = {.function_id = h->f, .environment = "dev", .actor = "ann", .note = "it was slow", .from_release = h->release[from],
 				       .to_release = h->release[to], .image = "warm", .from_version = from + 1, .to_version = to + 1, .floor = 3,
-				       .base = base, .settled = settled};
+				       .base = base, .settled = settled, .walks = walks};
 	char id[UUID_TEXT];
 	must(c, rollback_create(c->s, &r, id, &c->e));
 	return arena_strdup(&c->a, id);
 }
+
+static const char *go_back(struct store_case *c, const struct history *h, int from, int to, bool settled) { return go(c, h, from, to, settled, true); }
+
+static const char *go_to(struct store_case *c, const struct history *h, int from, int to) { return go(c, h, from, to, true, false); }
 
 static const char *state_of(struct store_case *c, const char *id)
 {
@@ -105,7 +109,7 @@ static void going_back_twice_walks_further(void **state)
 	(void)go_back(c, &h, 1, 0, true);
 	serve(c, &h, 0);
 	assert_int_equal(before(c, &h), -1);
-	(void)go_back(c, &h, 0, 2, true); /* forward again, by name */
+	(void)go_to(c, &h, 0, 2); /* forward again, by name */
 	serve(c, &h, 2);
 	assert_int_equal(before(c, &h), 0); /* what served before; 1 stays rejected */
 }
@@ -114,10 +118,48 @@ static void what_was_passed_over_is_rejected_too(void **state)
 {
 	struct store_case *c = *state;
 	struct history h = with_history(c);
-	(void)go_back(c, &h, 2, 0, true);
+	(void)go_to(c, &h, 2, 0);
 	serve(c, &h, 0);
 	assert_int_equal(before(c, &h), -1);
 	assert_string_equal(peek(c, "SELECT string_agg(n::text, ',' ORDER BY n) FROM releases WHERE rejected_at IS NOT NULL"), "2,3");
+}
+
+/* Let in again by the end of a hold, it counts as what served. */
+static void what_serves_again_is_not_rejected(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = with_history(c);
+	(void)go_back(c, &h, 2, 1, true);
+	serve(c, &h, 1);
+	serve(c, &h, 2); /* the hold was released */
+	serve(c, &h, 0); /* something newer came, as it were */
+	assert_int_equal(before(c, &h), 2);
+}
+
+/* 3 -> 1, then back up to 2 by name although it was rejected, then plainly back: not up again. */
+static void to_what_was_rejected_and_further_back(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = with_history(c);
+	(void)go_to(c, &h, 2, 0);
+	serve(c, &h, 0);
+	(void)go_to(c, &h, 0, 2);
+	serve(c, &h, 2);
+	(void)go_to(c, &h, 2, 1);
+	serve(c, &h, 1);
+	assert_int_equal(before(c, &h), 0);
+}
+
+/* A configuration that was changed and changed back serves as the same release: walking back from it does not come back to it. */
+static void back_and_forth_ends(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = with_history(c);
+	serve(c, &h, 1);
+	assert_int_equal(before(c, &h), 2);
+	(void)go_back(c, &h, 1, 2, true);
+	serve(c, &h, 2);
+	assert_int_equal(before(c, &h), 0);
 }
 
 static void a_failure_gives_back_what_was(void **state)
@@ -217,6 +259,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_rollback_holds_its_target), TEST(going_back_twice_walks_further), TEST(what_was_passed_over_is_rejected_too),
+		TEST(what_serves_again_is_not_rejected), TEST(to_what_was_rejected_and_further_back), TEST(back_and_forth_ends),
 		TEST(a_failure_gives_back_what_was), TEST(a_failure_in_the_middle_of_a_deploy_holds_what_serves), TEST(a_newer_one_supersedes),
 		TEST(previous_releases_are_warm_for_a_while), TEST(rollbacks_are_history),
 	};
