@@ -23,6 +23,13 @@ enum err_class enqueue(struct pass *p, const char *kind, const char *name, const
 	return work_enqueue(p->store, k.text, e);
 }
 
+enum err_class enqueue_retention(struct pass *p, struct err *e)
+{
+	enum { DELAY_MS = 1000 };
+	struct key k = key_make("retention", p->key.project, p->key.name, NULL);
+	return work_enqueue_later(p->store, k.text, DELAY_MS, e);
+}
+
 enum err_class tell(struct pass *p, bool warning, enum reason reason, const char *message, struct err *e)
 {
 	struct event ev = {

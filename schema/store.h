@@ -52,6 +52,8 @@ enum err_class work_extend(struct store *s, const struct lease *l, int64_t lease
 
 /* Marks a key dirty, due now and without backoff. Inside or outside a transaction; never waits for a fenced one. */
 enum err_class work_enqueue(struct store *s, const char *key, struct err *e) MUST_USE;
+/* The same, but due only after delay_ms: for what is in nobody's way then. */
+enum err_class work_enqueue_later(struct store *s, const char *key, int64_t delay_ms, struct err *e) MUST_USE;
 /* Every clean key that a resync looks at (dirty ones keep their time and backoff): functions, targets, runtimes, pins, environments. One statement; *ret_count keys were marked. */
 enum err_class work_resync(struct store *s, int64_t *ret_count, struct err *e) MUST_USE;
 /* Frees the leases of an owner (a new incarnation of the same controller). */

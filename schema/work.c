@@ -47,6 +47,12 @@ enum err_class work_extend(struct store *s, const struct lease *l, int64_t lease
 
 enum err_class work_enqueue(struct store *s, const char *key, struct err *e) { return RUN(s, q_work_enqueue, NULL, e, key); }
 
+enum err_class work_enqueue_later(struct store *s, const char *key, int64_t delay_ms, struct err *e)
+{
+	struct number delay = number_text(delay_ms);
+	return RUN(s, q_work_enqueue_later, NULL, e, key, delay.text);
+}
+
 enum err_class work_resync(struct store *s, int64_t *ret_count, struct err *e)
 {
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;

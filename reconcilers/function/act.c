@@ -49,7 +49,7 @@ static enum err_class fail_build(struct pass *p, const struct function_world *w,
 	for (size_t i = 0; !c && i < w->ntargets; i++)
 		c = enqueue(p, "target", p->key.name, w->targets[i].environment, e);
 	if (!c)
-		c = enqueue(p, "retention", p->key.name, NULL, e); /* it may have been pushed */
+		c = enqueue_retention(p, e); /* it may have been pushed */
 	c = tx_end(p, c, e);
 	return c ? c : builder_discard(builds_dir(p), s->id, e);
 }
@@ -132,7 +132,7 @@ static enum err_class remove_function(struct pass *p, const struct function_worl
 	if (!c)
 		c = manifest_remove(p->store, KIND_FUNCTION, p->key.project, w->name, e);
 	if (!c)
-		c = enqueue(p, "retention", p->key.name, NULL, e);
+		c = enqueue_retention(p, e);
 	if (!c)
 		c = tell(p, false, R_Deleting, "removed", e);
 	return tx_end(p, c, e);

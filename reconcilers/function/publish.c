@@ -153,7 +153,7 @@ static enum err_class record_ready(struct publishing *k, struct err *e)
 	if (!c)
 		c = tell(p, false, R_Building, message, e);
 	if (!c)
-		c = enqueue(p, "retention", p->key.name, NULL, e);
+		c = enqueue_retention(p, e);
 	if (!c)
 		c = wake_targets(k, e);
 	return tx_end(p, c, e);

@@ -86,7 +86,7 @@ static enum err_class acknowledge(struct pass *p, const char *function_id, const
 		c = tell(p, false, R_Serving, message, e);
 	if (!c)
 		c = target_wake_declarers(p, w->pin, e);
-	return c ? c : enqueue(p, "retention", p->key.name, NULL, e);
+	return c ? c : enqueue_retention(p, e);
 }
 
 static enum err_class fail_release(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
@@ -121,7 +121,7 @@ static enum err_class remove_target(struct pass *p, const char *function_id, con
 		c = enqueue(p, "function", p->key.name, NULL, e);
 	if (!c)
 		c = enqueue(p, "environment", p->key.environment, NULL, e);
-	return c ? c : enqueue(p, "retention", p->key.name, NULL, e);
+	return c ? c : enqueue_retention(p, e);
 }
 
 /* What is wrong for good ends the release, or the rollback to it; the key is looked at again at once. */

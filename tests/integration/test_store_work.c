@@ -41,6 +41,27 @@ static void most_overdue_first(void **state)
 	assert_false(claimable(c, c->s)); /* c is not due */
 }
 
+static void what_is_for_later_is_due_later(void **state)
+{
+	struct store_case *c = *state;
+	int64_t due;
+	must(c, work_enqueue_later(c->s, "function/p/a", LONG_MS, &c->e));
+	assert_false(claimable(c, c->s));
+	must(c, work_next_due(c->s, &due, &c->e));
+	assert_true(due > LONG_MS / 2 && due <= LONG_MS);
+	must(c, work_enqueue_later(c->s, "function/p/a", 2 * LONG_MS, &c->e)); /* the earlier time counts */
+	must(c, work_next_due(c->s, &due, &c->e));
+	assert_true(due <= LONG_MS);
+	must(c, work_enqueue(c->s, "function/p/a", &c->e)); /* now is earlier still */
+	struct lease l = claim(c, c->s, "me");
+	must(c, work_done(c->s, &l, &c->e));
+	must(c, work_enqueue_later(c->s, "function/p/a", LONG_MS, &c->e));
+	assert_false(claimable(c, c->s));
+	(void)peek(c, "UPDATE work SET due_at = clock_timestamp()");
+	must(c, work_enqueue_later(c->s, "function/p/a", LONG_MS, &c->e));
+	assert_true(claimable(c, c->s)); /* and is not put off */
+}
+
 static void done_is_clean_and_epochs_rise(void **state)
 {
 	struct store_case *c = *state;
@@ -392,7 +413,7 @@ static void injection_is_only_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(most_overdue_first), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
+		T(most_overdue_first), T(what_is_for_later_is_due_later), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
 		T(retry_counts_and_waits), T(next_due_says_how_long), T(hint_is_heard), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
 		T(takeover_waits_for_a_fenced_transaction), T(new_incarnation_takes_over), T(enqueue_in_a_rolled_back_transaction_is_none),
 		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(resync_looks_at_what_waits_for_a_time),
