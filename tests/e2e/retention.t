@@ -76,17 +76,28 @@ is 'gc again is harmless' "$(fnctl gc -o json 2>/dev/null | jq -c '[.state, .res
 is 'it serves as before' "$(get hello.dev)" "text $VERSIONS"
 like 'a name is for dry runs' "$(fnctl gc hello 2>&1; echo "status $?")" 'status 2'
 
+is 'the controller collects in its own time as well' "$(dry_run | jq -r '.collections[-1] | .actor + " " + .state')" 'controller done'
+
+# --- a controller that dies in the midst of it
+ok 'version 60 again' deploy "$VERSIONS"
+ok 'something was deleted' within 20 equals 10 manifests hello
+fnctl gc >"$WORK/gc.log" 2>&1 &
+collecting=$!
+ok 'a collection runs' within 20 grep -q running "$WORK/gc.log"
+kill -9 "$(service_pid controller)"
+if wait "$collecting"; then pass 'the next controller ends it'; else fail_with 'the next controller ends it' "$(cat "$WORK/gc.log")"; fi
+
 # --- beside deploys, under load
 start_prober all hello.dev --expect text --rate 40
-for n in 61 62 63 64 65; do
+for n in 62 63 64 65 66; do
 	deploy "$n" >"$WORK/deploy.log" 2>&1 &
 	deploying=$!
 	fnctl gc >"$WORK/gc.log" 2>&1 || fail_with 'gc beside a deploy' "$(cat "$WORK/gc.log")"
 	if wait "$deploying"; then pass "deploy $n beside a collection"; else fail_with "deploy $n beside a collection" "$(cat "$WORK/deploy.log")"; fi
 done
-ok 'the last one serves' serves 65
+ok 'the last one serves' serves 66
 ok 'ten images again' within 20 equals 10 manifests hello
-is 'the registry has what it should' "$(version_of 65 | jq -r .status)" ready
+is 'the registry has what it should' "$(version_of 66 | jq -r .status)" ready
 
 # --- back to the first, from its archive
 run fnctl rollback hello 1 --dry-run
@@ -110,34 +121,34 @@ run fnctl rollback hello 2
 is 'a version whose archive is lost does not come back: exit status' "$STATUS" 6
 like 'and that is said' "$OUT" 'ArtifactMissing|not in the store'
 is 'what served serves' "$(get hello.dev)" 'text 1'
-ok 'a new version takes over' deploy 66
+ok 'a new version takes over' deploy 67
 like 'what served before is kept for a way back' "$(fnctl gc --dry-run hello)" '^hello +1 +ready +.*served before in dev'
-ok 'and another' deploy 67
+ok 'and another' deploy 68
 ok 'then version 1 goes again' within 20 equals archived eval 'version_of 1 | jq -r .status'
 no_failures 'through all of that' all
 
 # --- what cannot be restored is not archived
 edit "$WORK/hello" 's/retention: .*/retention: {warmTime: 1s, versions: 9}/'
-rm -r "$FN_HOME/store/functions/$id/v58"
-victim=$(version_of 58 | jq -r .layer)
+rm -r "$FN_HOME/store/functions/$id/v59"
+victim=$(version_of 59 | jq -r .layer)
 rm -rf "$FN_HOME/registry/docker/registry/v2/blobs/sha256/${victim:7:2}/${victim:7}" "$FN_HOME/cache/blobs/sha256/${victim:7}"
 run apply "$WORK/hello" --wait
 is 'fewer are to be kept' "$STATUS" 0
 ok 'gc' fnctl gc
-stuck() { [[ $(version_of 58 | jq -r '.status + " " + .reason') == 'ready ImageMissing' ]]; }
+stuck() { [[ $(version_of 59 | jq -r '.status + " " + .reason') == 'ready ImageMissing' ]]; }
 ok 'a version that could not be restored stays' within 20 stuck
-like 'which is told' "$(fnctl events function/hello)" 'version 58 is not archived, since it could not be restored'
-like 'and shown' "$(fnctl gc --dry-run hello)" '^hello +58 +ready +version 58 is not archived'
+like 'which is told' "$(fnctl events function/hello)" 'version 59 is not archived, since it could not be restored'
+like 'and shown' "$(fnctl gc --dry-run hello)" '^hello +59 +ready +version 59 is not archived'
 
 # --- archives by policy
 edit "$WORK/hello" 's/retention: .*/retention: {warmTime: 1s, versions: 5, archives: 20}/'
 ok 'archives are limited' apply "$WORK/hello" --wait
-like 'a dry run says so' "$(fnctl gc --dry-run hello)" '^hello +47 +archived +- +archives beyond the newest 20 +[0-9.]+ [KM]iB'
+like 'a dry run says so' "$(fnctl gc --dry-run hello)" '^hello +48 +archived +- +archives beyond the newest 20 +[0-9.]+ [KM]iB'
 ok 'gc drops them' fnctl gc
 is 'twenty are left, less the one that was removed' "$(archives)" 19
 run fnctl rollback hello 3
 like 'a version that is gone says so' "$OUT" 'ArtifactMissing'
-is 'what serves serves' "$(get hello.dev)" 'text 67'
+is 'what serves serves' "$(get hello.dev)" 'text 68'
 
 # --- a function that is gone
 ok 'delete' fnctl delete function/hello
