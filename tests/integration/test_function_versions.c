@@ -137,7 +137,7 @@ static void older_ones_are_given_up(void **state)
 	struct plan p;
 	(void)with_function(c);
 	for (int64_t n = 1; n <= 3; n++)
-		assert_int_equal(deploy(c, n == 2 ? "staging" : NULL), n);
+		assert_int_equal(deploy(c, NULL), n);
 	worker_open(&w, c);
 	clean_all(c);
 	struct function_world *world = look(&w, &p);
@@ -148,14 +148,32 @@ static void older_ones_are_given_up(void **state)
 	assert_int_equal(w.nkilled, 2);
 	assert_string_equal(w.killed[0], peek(c, "SELECT id FROM function_deployments WHERE version = 1"));
 	assert_string_equal(w.killed[1], peek(c, "SELECT id FROM function_deployments WHERE version = 2"));
-	assert_non_null(strstr(dirty(c), "target/default/hello/dev target/default/hello/staging"));
+	assert_non_null(strstr(dirty(c), "target/default/hello/dev"));
 	(void)look(&w, &p);
 	assert_string_equal(steps(&w, &p), "start-build 3");
 	/* Going: what is left is given up as well. */
 	assert_int_equal(deploy(c, NULL), 4);
 	must(c, delete_one(c, KIND_FUNCTION, "hello"));
 	world = look(&w, &p);
-	assert_string_equal(steps(&w, &p), "fail-build 3, fail-build 4");
+	assert_string_equal(steps(&w, &p), "fail-build 3, fail-build 4, remove-function 0"); /* it has no target yet */
+	worker_close(&w);
+}
+
+/* A deploy into staging is not called off by one into dev; by the next one into staging it is. */
+static void one_that_was_asked_for_elsewhere_is_built(void **state)
+{
+	struct store_case *c = *state;
+	struct worker w;
+	struct plan p;
+	(void)with_function(c);
+	assert_int_equal(deploy(c, "staging"), 1);
+	assert_int_equal(deploy(c, NULL), 2);
+	worker_open(&w, c);
+	(void)look(&w, &p);
+	assert_string_equal(steps(&w, &p), "start-build 1, start-build 2");
+	assert_int_equal(deploy(c, "staging"), 3);
+	(void)look(&w, &p);
+	assert_string_equal(steps(&w, &p), "fail-build 1, fail-build 2, start-build 3");
 	worker_close(&w);
 }
 
@@ -185,6 +203,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_loop_numbers_once, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(a_deploy_between_a_look_and_its_number, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(older_ones_are_given_up, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(one_that_was_asked_for_elsewhere_is_built, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(as_declared_means_the_present_base, store_setup, store_teardown),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
