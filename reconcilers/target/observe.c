@@ -97,7 +97,11 @@ static enum err_class read_target(struct reading *r, struct err *e)
 	w->failed_reason = reason_parse(t->failed_reason);
 	w->failed_message = t->failed_message;
 	c = load_release(r, t->active, &w->active, e);
-	return c ? c : load_release(r, t->routed, &w->routed, e);
+	if (!c && strcmp(t->active, t->routed) == 0)
+		w->routed = w->active;
+	else if (!c)
+		c = load_release(r, t->routed, &w->routed, e);
+	return c;
 }
 
 static void unresolved(struct target_world *w, enum reason why, const char *message)
