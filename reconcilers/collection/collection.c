@@ -140,9 +140,8 @@ static enum err_class end(struct pass *p, const struct collection_world *w, stru
 	return c;
 }
 
-enum err_class collection_act(struct pass *p, void *world, const struct step *s, struct err *e)
+static enum err_class act(struct pass *p, const struct collection_world *w, const struct step *s, struct err *e)
 {
-	const struct collection_world *w = world;
 	switch ((int)s->kind) {
 	case STEP_BEGIN_COLLECTION: return begin(p, w, e);
 	case STEP_COLLECT_REGISTRY: return collect_registry(p, w, e);
@@ -152,6 +151,13 @@ enum err_class collection_act(struct pass *p, void *world, const struct step *s,
 	case STEP_END_COLLECTION: return end(p, w, e);
 	default: return err_set(e, BUG, R_Internal, "a collection has no step %s", step_name(s->kind));
 	}
+}
+
+/* Nobody gives a collection new input: whatever is wrong, it is tried again. */
+enum err_class collection_act(struct pass *p, void *world, const struct step *s, struct err *e)
+{
+	enum err_class c = act(p, world, s, e);
+	return c == INVALID ? err_set(e, TRANSIENT, reason_parse(e->reason), "%s", arena_strdup(p->arena, e->msg)) : c;
 }
 
 /* Its row says it. */
