@@ -11,10 +11,11 @@ if ! up >"$WORK/up.log" 2>&1; then
 fi
 pass 'deploy/up'
 
-mkdir -p "$WORK/readme/manifests" "$WORK/first"
+mkdir -p "$WORK/readme/manifests" "$WORK/first" "$WORK/retention"
 cp -a "$TOP/manifests/examples" "$WORK/readme/manifests/"
 guide README.md "$WORK/readme"
 guide docs/guides/first-function.md "$WORK/first"
+guide docs/guides/retention.md "$WORK/retention"
 is 'the guide leaves nothing of its own' "$(fnctl get functions -o name | sort | tr '\n' ' ')" 'function/counter function/hello function/webhook '
 
 # What the pages of BaseMissing, BuildFailed and BaseOutdated tell.
