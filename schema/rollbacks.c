@@ -13,7 +13,7 @@ enum err_class rollback_create(struct store *s, const struct rollback_new *r, ch
 		return err_set(e, CONFLICT, R_NotFound, "the target went away");
 	take_uuid(&res, 0, 0, ret_id);
 	/* Two statements more: each sees what the one before has written. */
-	c = RUN(s, q_rollback_reject, NULL, e, r->function_id, r->environment, r->to_release, r->walks ? r->from_release : NULL);
+	c = RUN(s, q_rollback_reject, NULL, e, r->function_id, r->environment, r->to_release, r->walks ? r->from_release : NULL, ret_id);
 	return c ? c : RUN_ONE(s, q_rollback_hold, CONFLICT, R_NotFound, e, ret_id);
 }
 

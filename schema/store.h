@@ -234,9 +234,10 @@ enum err_class target_load(struct store *s, const char *function_id, const char 
 enum err_class target_want(struct store *s, const char *function_id, const char *project, const char *name, const char *environment, const char *mode,
 			   int64_t want_version, struct err *e) MUST_USE;
 enum err_class target_set_active(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
-/* The gateway acknowledged: routed becomes release, what was routed becomes previous, served_at and deployed_at are set the first time. A pending
- * rollback that holds it is done. */
-enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e) MUST_USE;
+/* The gateway acknowledged: routed becomes release, what was routed becomes previous, served_at and deployed_at are set the first time. With it the
+ * rollback named, if it holds the target and is pending, is done; "": none. */
+enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *rollback_id,
+				 struct err *e) MUST_USE;
 /* release_id "": clear. */
 enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason, const char *message,
 				 struct err *e) MUST_USE;

@@ -58,9 +58,10 @@ enum err_class target_set_active(struct store *s, const char *function_id, const
 	return RUN_ONE(s, q_target_active, INVALID, R_NotFound, e, function_id, environment, release_id);
 }
 
-enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, struct err *e)
+enum err_class target_set_routed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *rollback_id,
+				 struct err *e)
 {
-	return RUN_ONE(s, q_target_routed, INVALID, R_NotFound, e, function_id, environment, release_id);
+	return RUN_ONE(s, q_target_routed, INVALID, R_NotFound, e, function_id, environment, release_id, rollback_id);
 }
 
 enum err_class target_set_failed(struct store *s, const char *function_id, const char *environment, const char *release_id, const char *reason,

@@ -19,8 +19,30 @@ static const struct target_release *release_of(const struct target_world *w, con
 	return NULL;
 }
 
-/* Every database step runs in a transaction that first checks the lease, and knows the function's id. */
+/* Every database step runs in a transaction that first checks the lease, and that the target is still what the plan was made for: a rollback, a release of
+ * a hold and an explicit deploy write it as well. It knows the function's id. */
 typedef enum err_class change_fn(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e);
+
+static bool is_as_seen(const struct target_world *w, const struct target_row *t)
+{
+	if (!t->found || !w->exists)
+		return t->found == w->exists;
+	return strcmp(t->hold.id, w->hold_id) == 0 && t->hold.pending == w->hold_pending && strcmp(t->mode, w->mode) == 0 &&
+	       t->want_version == w->want_version;
+}
+
+static enum err_class begin(struct pass *p, const struct target_world *w, struct function_row *ret, struct err *e)
+{
+	struct target_row t = {.found = false};
+	enum err_class c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, ret, e);
+	if (!c && !ret->found)
+		c = err_set(e, CONFLICT, R_NotFound, "the function went away");
+	if (!c)
+		c = target_load(p->store, ret->id, p->key.environment, p->arena, &t, e);
+	if (!c && !is_as_seen(w, &t))
+		c = err_set(e, CONFLICT, R_DatabaseConflict, "%s was changed meanwhile", w->subject);
+	return c;
+}
 
 static enum err_class in_tx(struct pass *p, const struct target_world *w, const struct step *s, change_fn *change, struct err *e)
 {
@@ -28,9 +50,7 @@ static enum err_class in_tx(struct pass *p, const struct target_world *w, const 
 	if (c)
 		return c;
 	struct function_row f;
-	c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, &f, e);
-	if (!c && !f.found)
-		c = err_set(e, CONFLICT, R_NotFound, "the function went away");
+	c = begin(p, w, &f, e);
 	if (!c)
 		c = change(p, f.id, w, s, e);
 	return tx_end(p, c, e);
@@ -75,7 +95,7 @@ static enum err_class activate(struct pass *p, const char *function_id, const st
 static enum err_class acknowledge(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
 {
 	const char *message = arena_printf(p->arena, "version %lld serves in %s", (long long)s->number, p->key.environment);
-	enum err_class c = target_set_routed(p->store, function_id, p->key.environment, s->id, e);
+	enum err_class c = target_set_routed(p->store, function_id, p->key.environment, s->id, w->rolling_back ? w->hold_id : "", e);
 	if (!c) /* with it: whoever sees that it is routed sees what that means */
 		c = target_set_status(p->store, function_id, p->key.environment, reason_token(s->reason), s->message, &w->seen_now, e);
 	if (!c)
@@ -124,26 +144,23 @@ static enum err_class remove_target(struct pass *p, const char *function_id, con
 	return c ? c : enqueue_retention(p, e);
 }
 
+static enum err_class give_up_and_look(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
+{
+	enum err_class c = w->rolling_back ? fail_rollback(p, function_id, w, s, e) : fail_release(p, function_id, w, s, e);
+	return c ? c : enqueue(p, "target", p->key.name, p->key.environment, e);
+}
+
 /* What is wrong for good ends the release, or the rollback to it; the key is looked at again at once. */
 static enum err_class give_up(struct pass *p, const struct target_world *w, const struct target_release *r, struct err *e)
 {
-	if (e->class != INVALID || !w->wanted.id || strcmp(r->id, w->wanted.id) != 0 || (w->routed.id && strcmp(r->id, w->routed.id) == 0))
+	if (!w->wanted.id || strcmp(r->id, w->wanted.id) != 0 || (w->routed.id && strcmp(r->id, w->routed.id) == 0))
 		return e->class;
-	struct step s = {
+	const struct step s = {
 		.id = r->id, .number = r->version, .reason = reason_parse(e->reason),
 		.message = arena_printf(p->arena, "version %lld: %s", (long long)r->version, e->msg),
 	};
 	struct err failed = ERR_INIT;
-	enum err_class c = store_begin_fenced(p->store, &p->lease, &failed);
-	struct function_row f = {.found = false};
-	if (!c)
-		c = function_load_locked(p->store, p->key.project, p->key.name, p->arena, &f, &failed);
-	if (!c && f.found)
-		c = w->rolling_back ? fail_rollback(p, f.id, w, &s, &failed) : fail_release(p, f.id, w, &s, &failed);
-	if (!c)
-		c = enqueue(p, "target", p->key.name, p->key.environment, &failed);
-	c = tx_end(p, c, &failed);
-	if (c)
+	if (in_tx(p, w, &s, give_up_and_look, &failed) != OK)
 		*e = failed;
 	return e->class;
 }
@@ -240,6 +257,17 @@ static enum err_class on_release(struct pass *p, const struct target_world *w, c
 	return c == INVALID ? give_up(p, w, r, e) : c;
 }
 
+/* The steps after it are planned for a target without the hold. */
+static enum err_class lift(struct pass *p, struct target_world *w, const struct step *s, struct err *e)
+{
+	enum err_class c = in_tx(p, w, s, lift_hold, e);
+	if (c)
+		return c;
+	w->hold_id = "";
+	w->hold_pending = false;
+	return OK;
+}
+
 enum err_class target_act(struct pass *p, void *world, const struct step *s, struct err *e)
 {
 	const struct target_world *w = world;
@@ -247,7 +275,7 @@ enum err_class target_act(struct pass *p, void *world, const struct step *s, str
 	switch ((int)s->kind) { /* the function's own steps never come here */
 	case STEP_WANT: return in_tx(p, w, s, want, e);
 	case STEP_MINT_RELEASE: return in_tx(p, w, s, mint, e);
-	case STEP_LIFT_HOLD: return in_tx(p, w, s, lift_hold, e);
+	case STEP_LIFT_HOLD: return lift(p, world, s, e);
 	case STEP_FORGIVE: return in_tx(p, w, s, forgive, e);
 	case STEP_ACTIVATE: return in_tx(p, w, s, activate, e);
 	case STEP_ACKNOWLEDGE: return in_tx(p, w, s, acknowledge, e);

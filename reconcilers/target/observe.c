@@ -90,6 +90,8 @@ static enum err_class read_target(struct reading *r, struct err *e)
 		return c;
 	const struct target_row *t = &r->target;
 	w->exists = true;
+	w->hold_id = arena_strdup(r->p->arena, t->hold.id);
+	w->hold_pending = t->hold.pending;
 	w->mode = t->mode;
 	w->want_version = t->want_version;
 	w->routed_at_ms = t->routed_at_ms;
@@ -241,8 +243,8 @@ static json_t *declared_tuple(struct reading *r)
 
 static enum err_class want_resolved(struct reading *r, struct err *e) { return want_tuple(r, &r->resolved, declared_tuple(r), e); }
 
-/* The held release, with whatever of the declared configuration has changed since the rollback. */
-static enum err_class want_held(struct reading *r, struct err *e)
+/* The held release, with whatever of the declared configuration has changed since the rollback; as it is where that is meant for a newer version. */
+static enum err_class want_held(struct reading *r, bool as_it_is, struct err *e)
 {
 	struct pass *p = r->p;
 	struct target_world *w = r->w;
@@ -261,27 +263,30 @@ static enum err_class want_held(struct reading *r, struct err *e)
 	w->hold_message = arena_printf(p->arena, "version %lld is held by %s's rollback%s%s; %s", (long long)row.version, h->actor, *h->note ? ": " : "", h->note,
 				       row.version < h->floor ? arena_printf(p->arena, "versions up to %lld stay out", (long long)h->floor)
 							      : "what is declared of it since stays out");
-	return want_tuple(r, &d, json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
+	return want_tuple(r, &d, as_it_is ? row.tuple : json_in_arena(tuple_rebase(row.tuple, h->base, now), p->arena), e);
 }
 
-/* Whether what is held is just what the binding means: then there is nothing to keep out. */
+/* Whether what is held is just what the binding means: then there is nothing to keep out. What was asked for is what the rollback said. */
 static bool held_is_declared(struct reading *r)
 {
 	const struct target_world *w = r->w;
-	return r->found && r->resolved.version == w->wanted.version && json_equal(declared_tuple(r), w->wanted.tuple);
+	return r->found && strcmp(w->binding, "explicit") != 0 && r->resolved.version == w->wanted.version && json_equal(declared_tuple(r), w->wanted.tuple);
 }
 
-/* A hold ends by a version above its floor, and by a pin that says something else than when it was set. */
+/* A hold ends by a version above its floor, and by a pin that says something else than when it was set; by none before that can run. */
 static enum err_class read_wanted(struct reading *r, struct err *e)
 {
 	const struct hold_row *h = &r->target.hold;
 	bool holds = r->target.found && *h->id && r->w->binding;
 	bool repinned = holds && r->pin_word && (!h->pin || strcmp(h->pin, r->pin_word) != 0);
-	bool newer = holds && r->means > h->floor;
-	r->w->lifts = repinned || (newer && r->found);
-	if (!holds || repinned || newer)
-		return r->found ? want_resolved(r, e) : OK;
-	enum err_class c = want_held(r, e);
+	bool ends = repinned || (holds && r->means > h->floor);
+	if (r->found && (ends || !holds)) {
+		r->w->lifts = ends;
+		return want_resolved(r, e);
+	}
+	if (!holds || (ends && !h->pending)) /* what serves goes on, and the status says what it waits for */
+		return OK;
+	enum err_class c = want_held(r, ends, e);
 	if (!c && !h->pending && held_is_declared(r)) {
 		r->w->held = false;
 		r->w->lifts = true;
@@ -343,6 +348,7 @@ enum err_class target_desired(struct pass *p, struct target_world **ret, struct 
 	w->subject = arena_printf(p->arena, "%s in %s", p->key.name, p->key.environment);
 	w->unresolved_message = "";
 	w->failed_message = "";
+	w->hold_id = "";
 	w->hosts = host_names(p);
 	*ret = w;
 	return read_desired(&r, e);

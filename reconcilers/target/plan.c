@@ -245,7 +245,10 @@ static void plan_switch(struct planning *k)
 	settle(k->p, VERDICT_STEADY, w->instances ? R_Serving : R_Stopped, arena_printf(k->a, "version %lld", (long long)r->version));
 	if (w->held)
 		settle(k->p, VERDICT_STEADY, R_Held, w->hold_message);
-	if (!same_id(w->active.id, r->id))
+	if (w->lifts) /* not before: until now what it holds was what could be relied on */
+		(void)plan_add(k->p, k->a, STEP_LIFT_HOLD, w->subject, r->version);
+	/* Also when it is active by an earlier pass: nothing is routed that has not been decided just before. */
+	if (!same_id(w->active.id, r->id) || !same_id(w->routed.id, r->id))
 		plan_add(k->p, k->a, STEP_ACTIVATE, w->subject, r->version)->id = r->id;
 	add_route(k, r);
 	add_acknowledge(k);
@@ -320,12 +323,9 @@ static void plan_bound(struct planning *k)
 {
 	const struct target_world *w = k->w;
 	bool none = w->wanted.version == 0;
-	if (w->lifts)
-		(void)plan_add(k->p, k->a, STEP_LIFT_HOLD, w->subject, w->wanted.version);
-	if (!w->exists || strcmp(w->mode, w->binding) != 0 || (!none && w->want_version != w->wanted.version))
-		(void)plan_add(k->p, k->a, STEP_WANT, w->subject, w->wanted.version);
-	if (k->p->nsteps > 0) {
+	if (!w->exists || strcmp(w->mode, w->binding) != 0 || (!none && w->want_version != w->wanted.version)) {
 		settle(k->p, VERDICT_ACT, R_Pending, "");
+		(void)plan_add(k->p, k->a, STEP_WANT, w->subject, w->wanted.version);
 	} else if (w->unresolved != R_None) {
 		bool passes = w->unresolved == R_Building; /* the build's end wakes this key */
 		settle(k->p, passes ? VERDICT_STEADY : VERDICT_BLOCKED, w->unresolved, w->unresolved_message);

@@ -17,6 +17,7 @@ struct rolling {
 	size_t nchain;
 	struct target_row t;
 	json_t *config;            /* as it is declared now, whatever the version */
+	const char *pin;           /* what a pin says, or NULL */
 	bool serves;               /* something is routed: from here */
 	struct release_row routed;
 	int64_t called_off;        /* a version that is on its way; 0: what is wanted serves */
@@ -65,13 +66,17 @@ static enum err_class read_target(struct rolling *k, struct err *e)
 static enum err_class read_config(struct rolling *k, struct err *e)
 {
 	struct manifest_row *rows;
+	struct manifest_row pin;
 	enum err_class c = manifest_load(k->s, KIND_FUNCTION, k->r->project, k->r->function, k->a, &k->function, e);
 	if (!c && (!k->function.found || k->function.deleting))
 		c = err_set(e, CONFLICT, R_Deleting, "%s is being removed", k->r->function);
 	if (!c)
 		c = environment_chain(k->s, k->r->project, k->environment, k->a, &rows, &k->nchain, e);
+	if (!c)
+		c = pin_for_target(k->s, k->r->project, k->r->function, k->environment, k->a, &pin, e);
 	if (c)
 		return c;
+	k->pin = pin.found && !pin.deleting ? pin.m.spec.pin.word : NULL;
 	k->chain = arena_array(k->a, k->nchain, sizeof *k->chain);
 	for (size_t i = 0; i < k->nchain; i++)
 		k->chain[i] = &rows[i].m.spec.environment;
@@ -99,7 +104,15 @@ static enum err_class compare_tuples(struct rolling *k, struct err *e)
 	return c;
 }
 
-/* A version that is wanted and does not serve yet, or that is still being built for an environment that follows. */
+/* A version that would come by itself: the newest, where it is still being built or could not be. */
+static bool comes_by_itself(const struct rolling *k, const struct deployment_row *newest)
+{
+	bool follows = strcmp(k->t.mode, "follow") == 0 || (k->pin && strcmp(k->pin, "latest") == 0);
+	bool unbuilt = strcmp(newest->status, "building") == 0 || strcmp(newest->status, "failed") == 0;
+	return follows && unbuilt && newest->version > k->t.hold.floor && newest->version > k->t.want_version;
+}
+
+/* What is on its way is called off; a rollback on its way is not, for it is what to walk on from. */
 static enum err_class read_rollout(struct rolling *k, struct err *e)
 {
 	struct deployment_row *newest;
@@ -110,10 +123,9 @@ static enum err_class read_rollout(struct rolling *k, struct err *e)
 		c = release_load(k->s, k->t.routed, k->a, &k->routed, e);
 	if (!c)
 		c = deployments_load(k->s, k->f.id, 1, k->a, &newest, &n, e);
-	if (c)
+	if (c || k->t.hold.pending)
 		return c;
-	bool builds = n && strcmp(newest->status, "building") == 0 && newest->version > k->t.hold.floor && newest->version > k->t.want_version;
-	if (builds && strcmp(k->t.mode, "follow") == 0)
+	if (n && comes_by_itself(k, newest))
 		k->called_off = newest->version;
 	else if (k->t.want_version && (!k->serves || k->t.want_version != k->routed.version))
 		k->called_off = k->t.want_version;
@@ -158,11 +170,11 @@ static enum err_class choose_version(struct rolling *k, struct err *e)
 static enum err_class choose_before(struct rolling *k, struct err *e)
 {
 	bool found = false;
-	if (k->serves && !k->settled) {
+	if (k->serves && !k->settled && !k->t.hold.pending) {
 		k->to = k->routed;
 		return OK;
 	}
-	enum err_class c = release_before(k->s, k->f.id, k->environment, k->t.routed, k->a, &k->to, &found, e);
+	enum err_class c = release_before(k->s, k->f.id, k->environment, k->t.hold.pending ? k->t.hold.release : k->t.routed, k->a, &k->to, &found, e);
 	if (!c && !found)
 		c = err_set(e, INVALID, R_NothingBefore, "nothing served %s before version %lld that was not rejected", k->subject,
 			    (long long)(k->serves ? k->routed.version : k->t.want_version));
@@ -287,19 +299,15 @@ static enum err_class tell(struct store *s, const struct key_parts *at, const ch
 
 static enum err_class record(struct rolling *k, json_t **ret, struct err *e)
 {
-	struct manifest_row pin;
 	char id[UUID_TEXT];
-	enum err_class c = pin_for_target(k->s, k->r->project, k->r->function, k->environment, k->a, &pin, e);
-	if (c)
-		return c;
 	const struct rollback_new row = {
 		.function_id = k->f.id, .environment = k->environment, .actor = k->r->actor, .note = k->r->note ? k->r->note : "",
 		.from_version = k->called_off ? k->called_off : k->serves ? k->routed.version : 0,
 		.from_release = !k->called_off && k->serves ? k->routed.id : NULL,
-		.to_version = k->to.version, .to_release = k->to.id, .image = k->image, .pin = pin.found && !pin.deleting ? pin.m.spec.pin.word : NULL,
+		.to_version = k->to.version, .to_release = k->to.id, .image = k->image, .pin = k->pin,
 		.floor = k->f.next_version - 1, .base = k->config, .settled = k->settled, .walks = !k->r->version,
 	};
-	c = rollback_create(k->s, &row, id, e);
+	enum err_class c = rollback_create(k->s, &row, id, e);
 	if (c)
 		return c;
 	const char *what = message_of(k);

@@ -45,10 +45,12 @@ struct target_world {
 	const char *const *hosts;  /* NULL-terminated */
 	struct target_seen seen_now; /* the generations this world is made of */
 	const char *pin;           /* the pin that binds it, or NULL */
+	const char *hold_id;       /* of the rollback that holds it; "": none */
+	bool hold_pending;         /* that is not finished */
 	bool held;                 /* wanted is what a rollback holds, whatever the binding says */
 	const char *hold_message;
 	bool lifts;                /* there is a hold, and what is declared now ends it */
-	bool rolling_back;         /* the rollback that holds is not finished */
+	bool rolling_back;         /* the rollback that holds is not finished, and wanted is what it goes to */
 	int64_t warm_limit;        /* how many previous releases stay warm */
 	/* observed */
 	bool exists;               /* the row */

@@ -23,7 +23,8 @@ CREATE INDEX function_deployments_created ON function_deployments (created_at DE
 ALTER TABLE releases
 	ADD COLUMN routed_at   timestamptz, -- last acknowledged by the gateway
 	ADD COLUMN unrouted_at timestamptz, -- when another took its place; it is warm for a while from then
-	ADD COLUMN rejected_at timestamptz; -- a rollback went back past it
+	ADD COLUMN rejected_at timestamptz, -- a rollback went back past it
+	ADD COLUMN rejected_by uuid;        -- which: one that fails takes it back
 UPDATE releases r SET routed_at = coalesce((SELECT t.routed_at FROM targets t WHERE t.routed_release = r.id), r.served_at) WHERE r.served_at IS NOT NULL;
 UPDATE releases r SET unrouted_at = t.routed_at FROM targets t WHERE t.previous_release = r.id;
 CREATE INDEX releases_routed ON releases (function_id, environment, routed_at DESC) WHERE routed_at IS NOT NULL;

@@ -62,7 +62,7 @@ static void test_rollback_says_what_it_does(void **state)
 	assert_at(&w, "milliseconds", "null");
 	assert_at(&w, "supersededBy", "null");
 	assert_at(&w, "target/version", "2");
-	must(target_set_routed(w.s, w.id, "dev", one, &w.e), w.e);
+	acknowledge(&w, "dev", one);
 	read_below(&w, arena_printf(&w.a, "rollbacks/%s", id));
 	assert_at(&w, "state", "\"done\"");
 	assert_at(&w, "target/version", "1");
@@ -309,7 +309,7 @@ static void test_apply_tells_what_is_held(void **state)
 	assert_status(&w.c, 202);
 	const char *held = "[{\"actor\":\"root\",\"environment\":\"dev\",\"function\":\"applied\",\"note\":\"slow\",\"version\":1}]";
 	assert_string_equal(declare_again(&w, "env: {GREETING: one}"), held); /* under way */
-	must(target_set_routed(w.s, w.id, "dev", one, &w.e), w.e);
+	acknowledge(&w, "dev", one);
 	assert_string_equal(declare_again(&w, "env: {GREETING: one}"), held);
 	assert_at(&w, "items/3/change", "\"unchanged\"");
 	assert_at(&w, "items/1/held", "absent");

@@ -120,7 +120,7 @@ static void a_rollback_from_words_to_the_last_line(void **state)
 	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) FROM rollbacks WHERE function_id = '%s'", w.id)), "0");
 	begin(&w, &f, "rollback back -m 'it is slow' --timeout 20s");
 	(void)pending(&w);
-	must(target_set_routed(w.s, w.id, "dev", release[1], &w.e), w.e);
+	acknowledge(&w, "dev", release[1]);
 	end(&f);
 	assert_exit(&f, 0);
 	assert_says(&f, "back in dev: version 3 (release 3) -> version 2 (release 2)\n");
@@ -196,7 +196,7 @@ static void a_hold_and_its_end(void **state)
 	with_three(&w, state, "kept", release);
 	ask_json(w.t, &w.c, "POST", "/api/functions/kept/rollback", "{\"version\":1,\"note\":\"slow\"}");
 	assert_status(&w.c, 202);
-	must(target_set_routed(w.s, w.id, "dev", release[0], &w.e), w.e);
+	acknowledge(&w, "dev", release[0]);
 	must(target_set_status(w.s, w.id, "dev", "Held", "version 1 is held", &(struct target_seen){.function = 1}, &w.e), w.e);
 	run(&w, &f, "describe function/kept");
 	assert_exit(&f, 0);
@@ -245,7 +245,7 @@ static void a_hold_and_its_end(void **state)
 	/* Looked at, but not done: the status that is about the hold does not count. */
 	(void)peek(&w, "UPDATE work SET done_seq = seq WHERE key LIKE 'target/%kept/dev'");
 	assert_waits(&f);
-	must(target_set_routed(w.s, w.id, "dev", release[2], &w.e), w.e);
+	acknowledge(&w, "dev", release[2]);
 	must(target_set_active(w.s, w.id, "dev", release[2], &w.e), w.e);
 	must(target_set_status(w.s, w.id, "dev", "Serving", "version 3", &(struct target_seen){.function = 1}, &w.e), w.e);
 	end(&f);
@@ -314,7 +314,7 @@ static void rollbacks_and_operations_in_tables(void **state)
 	assert_exit(&f, 0);
 	assert_says(&f, "none\n");
 	ask_json(w.t, &w.c, "POST", "/api/functions/told/rollback", "{\"note\":\"it is slow\"}");
-	must(target_set_routed(w.s, w.id, "dev", release[1], &w.e), w.e);
+	acknowledge(&w, "dev", release[1]);
 	(void)peek(&w, arena_printf(&w.a, "UPDATE rollbacks SET finished_at = created_at + interval '1400 ms' WHERE function_id = '%s'", w.id));
 	run(&w, &f, "history told --rollbacks");
 	assert_says(&f, "WHEN  ENVIRONMENT  FROM  TO  IMAGE  STATE  WHO   TOOK   WHY\n");

@@ -191,20 +191,20 @@ static void target_points_to_what_was_acknowledged(void **state)
 	const char *a = mint(c, f, "dev", one, "a", &n), *b = mint(c, f, "dev", two, "a", &n);
 	must(c, target_set_active(c->s, f, "dev", a, &c->e));
 	assert_string_equal(target(c, f, "dev").routed, "");
-	must(c, target_set_routed(c->s, f, "dev", a, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", a, "", &c->e));
 	struct target_row t = target(c, f, "dev");
 	assert_string_equal(t.routed, a);
 	assert_string_equal(t.previous, "");
 	assert_in_range(t.routed_at_ms, clock_wall_ms() - 60000, clock_wall_ms() + 1000);
 	must(c, target_set_active(c->s, f, "dev", b, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", b, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", b, "", &c->e));
 	const char *served = peek(c, "SELECT min(served_at)::text FROM releases");
-	must(c, target_set_routed(c->s, f, "dev", b, &c->e)); /* told twice */
+	must(c, target_set_routed(c->s, f, "dev", b, "", &c->e)); /* told twice */
 	t = target(c, f, "dev");
 	assert_string_equal(t.active, b);
 	assert_string_equal(t.routed, b);
 	assert_string_equal(t.previous, a);
-	must(c, target_set_routed(c->s, f, "dev", a, &c->e)); /* back */
+	must(c, target_set_routed(c->s, f, "dev", a, "", &c->e)); /* back */
 	assert_string_equal(target(c, f, "dev").previous, b);
 	assert_string_equal(peek(c, "SELECT min(served_at)::text FROM releases"), served); /* the first time counts */
 	assert_string_equal(peek(c, "SELECT count(deployed_at) FROM function_deployments"), "2");
@@ -220,7 +220,7 @@ static void target_points_to_what_was_acknowledged(void **state)
 	assert_int_equal(t.seen.function, 3);
 	assert_int_equal(t.seen.environment, 5);
 	assert_int_equal(t.seen.pin, 2);
-	refuses(c, target_set_routed(c->s, f, "prod", a, &c->e), INVALID, "NotFound");
+	refuses(c, target_set_routed(c->s, f, "prod", a, "", &c->e), INVALID, "NotFound");
 	must(c, target_want(c->s, f, "default", "hello", "prod", "pin", 1, &c->e));
 	refuses(c, target_set_active(c->s, f, "prod", a, &c->e), CONFLICT, "DatabaseConflict"); /* another target's release */
 }
@@ -242,15 +242,15 @@ static void function_mirrors_its_default_target(void **state)
 	assert_string_equal(peek(c, look), "failed - 0");
 	const char *two = built_version(c, f, "sha256:two");
 	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 2, &c->e));
-	must(c, target_set_routed(c->s, f, "prod", mint(c, f, "prod", two, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "prod", mint(c, f, "prod", two, "a", &n), "", &c->e));
 	must(c, function_mirror(c->s, f, &c->e));
 	assert_string_equal(peek(c, look), "inactive - 0"); /* prod is not the default environment */
 	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 2, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", two, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", two, "a", &n), "", &c->e));
 	must(c, function_mirror(c->s, f, &c->e));
 	assert_string_equal(peek(c, look), "active 2 1");
 	const char *three = built_version(c, f, "sha256:three");
-	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", three, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", three, "a", &n), "", &c->e));
 	must(c, function_mirror(c->s, f, &c->e));
 	assert_string_equal(peek(c, look), "active 3 1");
 	refuses(c, function_delete(c->s, f, &c->e), CONFLICT, "DatabaseConflict"); /* its targets first */
@@ -270,7 +270,7 @@ static void bindings_are_declared_or_left_over(void **state)
 	const char *one = built_version(c, f, "sha256:one");
 	must(c, target_want(c->s, f, "default", "hello", "staging", "explicit", 1, &c->e));
 	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", one, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", one, "a", &n), "", &c->e));
 	struct binding *b;
 	size_t count = 0;
 	must(c, bindings_load(c->s, "default", "hello", f, &c->a, &b, &count, &c->e));

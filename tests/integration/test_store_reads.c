@@ -40,7 +40,7 @@ static void documents_have_the_published_shape(void **state)
 	must(c, manifest_set_status(c->s, KIND_FUNCTION, "default", "hello", 2, &ready, 1, &c->e));
 	const char *one = built_version(c, f, "sha256:one");
 	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", one, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "dev", mint(c, f, "dev", one, "a", &n), "", &c->e));
 	must(c, function_mirror(c->s, f, &c->e));
 	json_t *page = READ(c, READ_MANIFESTS, "function", "default", "hello", NULL, "50");
 	assert_int_equal(json_array_size(items(page)), 1);
@@ -104,7 +104,7 @@ static void deployments_newest_first(void **state)
 	(void)built_version(c, f, "sha256:two");
 	(void)new_version(c, c->s, f, &n, &c->e);
 	must(c, target_want(c->s, f, "default", "hello", "prod", "pin", 1, &c->e));
-	must(c, target_set_routed(c->s, f, "prod", mint(c, f, "prod", one, "a", &n), &c->e));
+	must(c, target_set_routed(c->s, f, "prod", mint(c, f, "prod", one, "a", &n), "", &c->e));
 	json_t *page = READ(c, READ_DEPLOYMENTS, "default", "hello", NULL, "2");
 	assert_string_equal(at(c, page, "items/0/version"), "3");
 	assert_string_equal(at(c, page, "items/0/status"), "\"building\"");
@@ -138,7 +138,7 @@ static void targets_and_instances(void **state)
 	assert_string_equal(at(c, page, "items/0/serving"), "false");
 	assert_string_equal(at(c, page, "items/0/version"), "null");
 	must(c, target_set_active(c->s, f, "dev", r, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", r, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", r, "", &c->e));
 	must(c, target_set_status(c->s, f, "dev", "Serving", "version 1", &(struct target_seen){.function = 1}, &c->e));
 	const struct instance_row rows[] = {
 		{"i-1", r, "10.0.0.2", "ready", "", "", 1, 0},
@@ -336,8 +336,8 @@ static void one_version_with_its_releases(void **state)
 	int64_t n;
 	const char *first = mint(c, f, "dev", one, "a", &n), *other = mint(c, f, "staging", one, "a", &n), *second = mint(c, f, "dev", two, "a", &n);
 	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", first, &c->e));
-	must(c, target_set_routed(c->s, f, "dev", second, &c->e));
+	must(c, target_set_routed(c->s, f, "dev", first, "", &c->e));
+	must(c, target_set_routed(c->s, f, "dev", second, "", &c->e));
 	const struct instance_row rows[] = {{"i-0", first, "10.0.0.1", "ready", "", "", 0, 0}, {"i-1", first, "10.0.0.2", "starting", "", "", 1, 0}};
 	must(c, instances_record(c->s, f, "dev", rows, 2, &c->e));
 	json_t *j = READ(c, READ_DEPLOYMENT, "default", "hello", "1");
@@ -367,7 +367,7 @@ static const char *with_two_releases(struct store_case *c, const char *ret_relea
 	must(c, target_want(c->s, f, "default", "hello", "dev", "follow", 1, &c->e));
 	for (int i = 0; i < 2; i++) {
 		ret_release[i] = mint(c, f, "dev", built_version(c, f, arena_printf(&c->a, "sha256:%d", i)), "a", &n);
-		must(c, target_set_routed(c->s, f, "dev", ret_release[i], &c->e));
+		must(c, target_set_routed(c->s, f, "dev", ret_release[i], "", &c->e));
 	}
 	return f;
 }
@@ -418,7 +418,7 @@ static void one_rollback_with_its_target(void **state)
 	assert_string_equal(at(c, j, "state"), "\"pending\"");
 	assert_string_equal(at(c, j, "finishedAt"), "null");
 	assert_string_equal(at(c, j, "target/version"), "2");
-	must(c, target_set_routed(c->s, f, "dev", release[0], &c->e));
+	must(c, target_set_routed(c->s, f, "dev", release[0], id, &c->e));
 	j = READ(c, READ_ROLLBACK, "default", f, id);
 	assert_string_equal(at(c, j, "state"), "\"done\"");
 	assert_string_equal(at(c, j, "target/version"), "1");

@@ -18,7 +18,7 @@ static void serve(struct store_case *c, const struct history *h, int i)
 {
 	must(c, target_want(c->s, h->f, "default", "hello", "dev", "follow", i + 1, &c->e));
 	must(c, target_set_active(c->s, h->f, "dev", h->release[i], &c->e));
-	must(c, target_set_routed(c->s, h->f, "dev", h->release[i], &c->e));
+	must(c, target_set_routed(c->s, h->f, "dev", h->release[i], look(c, h).hold.id, &c->e));
 }
 
 static struct history with_history(struct store_case *c)
@@ -82,9 +82,9 @@ static void a_rollback_holds_its_target(void **state)
 	assert_string_equal(json_str_or(json_object_get(t.hold.base, "env"), "VALUE", ""), "2");
 	assert_int_equal(t.want_version, 1);
 	assert_string_equal(t.failed, ""); /* it is tried again */
-	must(c, target_set_routed(c->s, h.f, "dev", h.release[2], &c->e)); /* not the one it waits for */
+	must(c, target_set_routed(c->s, h.f, "dev", h.release[2], "", &c->e)); /* not the one it waits for */
 	assert_string_equal(state_of(c, id), "pending");
-	must(c, target_set_routed(c->s, h.f, "dev", h.release[0], &c->e));
+	must(c, target_set_routed(c->s, h.f, "dev", h.release[0], id, &c->e));
 	assert_string_equal(state_of(c, id), "done");
 	assert_false(look(c, &h).hold.pending);
 	bool was = false;
@@ -206,6 +206,46 @@ static void a_failure_in_the_middle_of_a_deploy_holds_what_serves(void **state)
 	assert_false(t.hold.pending);
 }
 
+/* What a rollback rejected that failed, or never came to it, serves and served on. */
+static void what_did_not_happen_rejects_nothing(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = with_history(c);
+	bool was;
+	(void)go_back(c, &h, 2, 0, true);
+	must(c, rollback_fail(c->s, h.f, "dev", "Unhealthy", "no answer", &c->e));
+	assert_int_equal(before(c, &h), 1);
+	(void)go_back(c, &h, 2, 0, true);
+	must(c, hold_lift(c->s, h.f, "dev", "bob", &was, &c->e)); /* by a deploy, before it was done */
+	assert_int_equal(before(c, &h), 1);
+	assert_string_equal(peek(c, "SELECT count(rejected_at) || ' ' || count(rejected_by) FROM releases"), "0 0");
+}
+
+/* To a version that never served there, by a release that is the newest by number. */
+static void versions_come_before_release_numbers(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = {.f = with_function(c)};
+	int64_t n;
+	const char *one = built_version(c, h.f, "sha256:one"), *two = built_version(c, h.f, "sha256:two");
+	h.release[0] = mint(c, h.f, "dev", two, "a", &n);
+	serve(c, &h, 0);
+	h.release[1] = mint(c, h.f, "dev", one, "a", &n);
+	h.release[2] = h.release[1];
+	(void)go_to(c, &h, 0, 1);
+	serve(c, &h, 1);
+	assert_int_equal(before(c, &h), -1);
+}
+
+static void a_target_that_goes_ends_its_rollback(void **state)
+{
+	struct store_case *c = *state;
+	struct history h = with_history(c);
+	const char *id = go_back(c, &h, 2, 0, true);
+	must(c, target_delete(c->s, h.f, "dev", &c->e));
+	assert_string_equal(state_of(c, id), "superseded");
+}
+
 static void a_newer_one_supersedes(void **state)
 {
 	struct store_case *c = *state;
@@ -213,7 +253,7 @@ static void a_newer_one_supersedes(void **state)
 	const char *first = go_back(c, &h, 2, 1, true), *second = go_back(c, &h, 2, 0, false);
 	assert_string_equal(state_of(c, first), "superseded");
 	assert_string_equal(look(c, &h).hold.id, second);
-	must(c, target_set_routed(c->s, h.f, "dev", h.release[1], &c->e));
+	must(c, target_set_routed(c->s, h.f, "dev", h.release[1], "", &c->e));
 	assert_string_equal(state_of(c, second), "pending");
 	bool was;
 	must(c, hold_lift(c->s, h.f, "dev", "bob", &was, &c->e));
@@ -236,7 +276,7 @@ static void previous_releases_are_warm_for_a_while(void **state)
 	must(c, releases_warm(c->s, h.f, "dev", 5, 60000, &c->a, &rows, &n, &c->e));
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].id, h.release[0]);
-	must(c, target_set_routed(c->s, h.f, "dev", h.release[0], &c->e)); /* what serves is not warm but hot */
+	must(c, target_set_routed(c->s, h.f, "dev", h.release[0], "", &c->e)); /* what serves is not warm but hot */
 	must(c, releases_warm(c->s, h.f, "dev", 5, 60000, &c->a, &rows, &n, &c->e));
 	assert_int_equal(n, 1);
 	assert_string_equal(rows[0].id, h.release[2]);
@@ -259,7 +299,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_rollback_holds_its_target), TEST(going_back_twice_walks_further), TEST(what_was_passed_over_is_rejected_too),
-		TEST(what_serves_again_is_not_rejected), TEST(to_what_was_rejected_and_further_back), TEST(back_and_forth_ends),
+		TEST(what_serves_again_is_not_rejected), TEST(what_did_not_happen_rejects_nothing),
+		TEST(versions_come_before_release_numbers), TEST(a_target_that_goes_ends_its_rollback), TEST(to_what_was_rejected_and_further_back), TEST(back_and_forth_ends),
 		TEST(a_failure_gives_back_what_was), TEST(a_failure_in_the_middle_of_a_deploy_holds_what_serves), TEST(a_newer_one_supersedes),
 		TEST(previous_releases_are_warm_for_a_while), TEST(rollbacks_are_history),
 	};

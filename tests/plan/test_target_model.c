@@ -21,6 +21,7 @@ enum { ABSENT = -1, NONE = -1 };
 struct model {
 	bool bound, minted, exists, published;
 	bool held, rolling, archived;                /* a rollback holds it; is not finished; its image must be restored first */
+	bool lifts;                                  /* what is wanted ends a hold on something else */
 	int instead;                                 /* 1 + the release that is wanted instead, after a rollback failed */
 	int want_version;
 	int active, routed, previous, failed, route; /* index of a release or NONE */
@@ -111,6 +112,8 @@ static void see(const struct model *m, struct arena *a, struct view *v)
 	v->w.held = m->held;
 	v->w.hold_message = "held";
 	v->w.rolling_back = m->rolling;
+	v->w.lifts = m->lifts;
+	v->w.hold_id = m->held || m->lifts ? "a rollback" : "";
 	if (m->previous != NONE) {
 		v->warm[0] = release(m->previous);
 		v->warm[0].warm_until_ms = m->routed_at + WARM_MS;
@@ -202,6 +205,11 @@ static void apply(struct model *m, const struct step *st)
 	case STEP_FORGIVE: m->failed = NONE; break;
 	case STEP_FETCH_IMAGE: break;
 	case STEP_RESTORE_IMAGE: m->archived = false; break;
+	case STEP_LIFT_HOLD:
+		for (int slot = 0; slot < m->instances; slot++)
+			assert_int_equal(m->state[2][slot], INST_READY); /* a hold is given up for what can take over */
+		m->lifts = false;
+		break;
 	case STEP_FAIL_ROLLBACK:
 		m->rolling = m->held = false;
 		if (m->routed != NONE)
@@ -325,6 +333,7 @@ static void check_rest(const struct model *m, bool could_fail)
 	assert_int_equal(m->active, wanted);
 	assert_int_equal(m->route, wanted);
 	assert_false(m->rolling);
+	assert_false(m->lifts);
 	for (int s = 0; s < m->instances; s++) {
 		assert_int_equal(m->state[wanted][s], INST_READY);
 		assert_true(m->own[wanted] & 1U << s);
@@ -404,6 +413,27 @@ static void every_rollback_ends(void **unused)
 					m.state[2][0] = states[s2];
 					m.own[0] = routed == 0 && states[s0] == INST_READY;
 					m.own[2] = states[s2] == INST_READY;
+					try_all_disturbances(&m);
+				}
+}
+
+static void a_hold_ends_with_the_switch(void **unused)
+{
+	(void)unused;
+	for (int routed = 0; routed < RELEASES; routed += 2)
+		for (size_t s0 = 0; s0 < ARRAY_LEN(states); s0++)
+			for (size_t s2 = 0; s2 < ARRAY_LEN(states); s2++)
+				for (int bits = 0; bits < 8; bits++) {
+					struct model m = {.bound = true, .minted = true, .exists = true, .published = !(bits & 2), .lifts = true,
+							  .starts_fail = bits & 1, .instances = bits & 4 ? 2 : 1, .failed = NONE, .want_version = 1, .active = routed,
+							  .routed = routed, .previous = NONE, .route = routed, .route_slots = 1, .now = NOW, .routed_at = NOW - 5000};
+					if (routed == 2)
+						m.published = true;
+					memset(m.state, 0xff, sizeof m.state);
+					m.state[0][0] = states[s0];
+					m.state[2][0] = states[s2];
+					m.own[0] = routed == 0 && states[s0] == INST_READY;
+					m.own[2] = routed == 2 && states[s2] == INST_READY;
 					try_all_disturbances(&m);
 				}
 }
@@ -569,6 +599,7 @@ int main(void)
 		cmocka_unit_test(order_does_not_matter),
 		cmocka_unit_test(back_to_the_warm_release),
 		cmocka_unit_test(every_rollback_ends),
+		cmocka_unit_test(a_hold_ends_with_the_switch),
 		cmocka_unit_test(the_previous_release_is_warm_and_then_stopped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

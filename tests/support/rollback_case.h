@@ -90,6 +90,14 @@ static inline json_t *tuple_now(struct world *w, const char *environment, const 
 	return json_in_arena(tuple_make(image, &f.m.spec.function, specs, n), &w->a);
 }
 
+/* As the loop records it, with the rollback that waits for it. */
+static inline void acknowledge(struct world *w, const char *environment, const char *release)
+{
+	struct target_row t;
+	must(target_load(w->s, w->id, environment, &w->a, &t, &w->e), w->e);
+	must(target_set_routed(w->s, w->id, environment, release, t.hold.id, &w->e), w->e);
+}
+
 /* The version serves there with an instance, as after a pass. The release's id. */
 static inline const char *serve(struct world *w, const char *environment, const char *mode, const char *deployment)
 {
@@ -100,7 +108,7 @@ static inline const char *serve(struct world *w, const char *environment, const 
 	must(target_want(w->s, w->id, "default", w->name, environment, mode, d.version, &w->e), w->e);
 	must(release_mint(w->s, w->id, environment, deployment, tuple_now(w, environment, d.image_digest), "tester", id, &n, &w->e), w->e);
 	must(target_set_active(w->s, w->id, environment, id, &w->e), w->e);
-	must(target_set_routed(w->s, w->id, environment, id, &w->e), w->e);
+	acknowledge(w, environment, id);
 	must(target_set_status(w->s, w->id, environment, "Serving", "", &(struct target_seen){.function = 1}, &w->e), w->e);
 	return arena_strdup(&w->a, id);
 }
