@@ -257,7 +257,7 @@ static enum err_class want_held(struct reading *r, bool as_it_is, struct err *e)
 	if (c)
 		return c;
 	json_t *now = json_in_arena(tuple_config(&r->function.m.spec.function, chain_specs(r), r->nchain), p->arena);
-	w->held = true;
+	w->held = !as_it_is; /* else not for long */
 	w->unresolved = R_None;
 	w->rolling_back = h->pending;
 	w->hold_message = arena_printf(p->arena, "version %lld is held by %s's rollback%s%s; %s", (long long)row.version, h->actor, *h->note ? ": " : "", h->note,
