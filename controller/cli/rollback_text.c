@@ -58,7 +58,7 @@ const char *release_command(struct arena *a, const char *project, const char *fu
 	return arena_printf(a, "fnctl release-hold %s -e %s%s%s", function, environment, other ? " -p " : "", other ? project : "");
 }
 
-/* Back in variables only, or forward to the newest: no version stays out, and going to what is declared is no lasting state. */
+/* Back in variables only: no version stays out. */
 static const char *until_text(struct arena *a, long long version, long long floor, const char *command)
 {
 	const char *out = floor > version ? arena_printf(a, "versions up to %lld stay out", floor) : "what differs from what is declared stays so";
@@ -75,7 +75,10 @@ void rollback_plan_text(const json_t *answer, struct arena *a, struct buf *out)
 	(void)buf_printf(out, "  image    %s\n", image_text(json_str_or(answer, "image", "")));
 	(void)buf_printf(out, "  changes  %s\n", changes_text(a, json_object_get(answer, "changes")));
 	long long version = json_int_or(to, "version", 0);
-	(void)buf_printf(out, "  hold     version %lld is held: %s\n", version, until_text(a, version, (long long)json_int_or(answer, "floor", 0), command));
+	if (!json_bool_or(answer, "holds", true))
+		(void)buf_printf(out, "  hold     none: version %lld is what is declared\n", version);
+	else
+		(void)buf_printf(out, "  hold     version %lld is held: %s\n", version, until_text(a, version, (long long)json_int_or(answer, "floor", 0), command));
 	(void)buf_puts(out, "  data     is not rolled back: what was stored elsewhere stays as it is\n");
 }
 

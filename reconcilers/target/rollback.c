@@ -18,6 +18,7 @@ struct rolling {
 	struct target_row t;
 	json_t *config;            /* as it is declared now, whatever the version */
 	const char *pin;           /* what a pin says, or NULL */
+	int64_t newest;            /* the newest version, where it was built; else 0 */
 	bool serves;               /* something is routed: from here */
 	struct release_row routed;
 	int64_t called_off;        /* a version that is on its way; 0: what is wanted serves */
@@ -123,8 +124,11 @@ static enum err_class read_rollout(struct rolling *k, struct err *e)
 		c = release_load(k->s, k->t.routed, k->a, &k->routed, e);
 	if (!c)
 		c = deployments_load(k->s, k->f.id, 1, k->a, &newest, &n, e);
-	if (c || k->t.hold.pending)
+	if (c)
 		return c;
+	k->newest = n && strcmp(newest->status, "ready") == 0 ? newest->version : 0;
+	if (k->t.hold.pending)
+		return OK;
 	if (n && comes_by_itself(k, newest))
 		k->called_off = newest->version;
 	else if (k->t.want_version && (!k->serves || k->t.want_version != k->routed.version))
@@ -209,6 +213,15 @@ static enum err_class find_image(struct rolling *k, struct err *e)
 
 /* ---- how it is told ---- */
 
+/* Whether there is something to keep out: what is declared anyway needs no hold, and gets none. */
+static bool will_hold(const struct rolling *k)
+{
+	bool latest = k->pin ? strcmp(k->pin, "latest") == 0 : strcmp(k->t.mode, "follow") == 0;
+	const char *number = arena_printf(k->a, "%lld", (long long)k->to.version);
+	bool meant = latest ? k->to.version == k->newest : k->pin && (strcmp(k->pin, number) == 0 || strcmp(k->pin, k->to.image_digest) == 0);
+	return !meant || !json_equal(tuple_today(k, k->to.image_digest), k->to.tuple);
+}
+
 static void add_changed(json_t *names, const json_t *from, const json_t *to, bool settings)
 {
 	const char *key;
@@ -266,8 +279,9 @@ static const char *message_of(const struct rolling *k)
 		return arena_printf(k->a, "the change under way is called off; version %lld goes on serving as it is", to);
 	if (k->serves && k->routed.version == k->to.version)
 		return arena_printf(k->a, "back to version %lld as it was configured in release %lld", to, (long long)k->to.n);
-	return k->serves ? arena_printf(k->a, "back from version %lld to version %lld", (long long)k->routed.version, to)
-			 : arena_printf(k->a, "back to version %lld", to);
+	if (!k->serves)
+		return arena_printf(k->a, "back to version %lld", to);
+	return arena_printf(k->a, "%sfrom version %lld to version %lld", to < k->routed.version ? "back " : "", (long long)k->routed.version, to);
 }
 
 static json_t *answer_json(const struct rolling *k, const char *id, const char *message)
@@ -277,9 +291,9 @@ static json_t *answer_json(const struct rolling *k, const char *id, const char *
 		from = json_pack("{s:I, s:n}", "version", (json_int_t)k->called_off, "release");
 	else if (k->serves)
 		from = json_pack("{s:I, s:I}", "version", (json_int_t)k->routed.version, "release", (json_int_t)k->routed.n);
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:{s:I, s:I}, s:s, s:I, s:o, s:o, s:s}", "id", id, "project", k->r->project, "function", k->r->function,
+	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:{s:I, s:I}, s:s, s:b, s:I, s:o, s:o, s:s}", "id", id, "project", k->r->project, "function", k->r->function,
 			 "environment", k->environment, "from", from, "to", "version", (json_int_t)k->to.version, "release", (json_int_t)k->to.n, "image",
-			 k->image, "floor", (json_int_t)(k->f.next_version - 1), "steps", steps_json(k), "changes", changes_json(k), "message", message);
+			 k->image, "holds", will_hold(k), "floor", (json_int_t)(k->f.next_version - 1), "steps", steps_json(k), "changes", changes_json(k), "message", message);
 }
 
 /* ---- recording ---- */

@@ -17,7 +17,7 @@ struct rollback_request {
  * deploy that is under way goes back to what serves. *ret is a new reference:
  *
  *   {"id", "project", "function", "environment", "from": {"version", "release"} or null, "to": {"version", "release"},
- *    "image": "serving" | "warm" | "kept" | "archived", "floor": 3, "steps": ["route hello in dev to version 1", …],
+ *    "image": "serving" | "warm" | "kept" | "archived", "holds": whether there is something to keep out, "floor": 3, "steps": ["route hello in dev to version 1", …],
  *    "changes": {"code": true, "env": ["GREETING"], "settings": ["port"]}, "message": "…"}
  *
  * INVALID NotFound: no such function or environment, or nothing of it there; NothingBefore: nothing to go back to; SourceMissing, ArtifactMissing:

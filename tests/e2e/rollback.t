@@ -94,6 +94,7 @@ is 'the hold is over' "$(held)" 'false 0 4 Serving'
 like 'which was said' "$(fnctl events function/hello)" 'ends the rollback'
 ok 'back by name' fnctl rollback hello v3
 is 'to the version named' "$(get hello.dev)" 'text 3'
+like 'forward to what is declared would hold nothing' "$(fnctl rollback hello 4 --dry-run)" 'hold +none: version 4 is what is declared'
 ok 'release-hold' fnctl release-hold hello
 ok 'lets version 4 serve again' within 20 serves 4
 run fnctl release-hold hello
