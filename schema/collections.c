@@ -99,10 +99,16 @@ enum err_class fates_read(struct store *s, const char *project, const char *func
 	return r ? r : take_document(&res, ret, e);
 }
 
-enum err_class frees_read(struct store *s, const char *project, const char *function, json_t **ret, struct err *e)
+enum err_class frees_read(struct store *s, const char *project, const char *function, const json_t *items, bool totals, json_t **ret, struct err *e)
 {
+	AUTO_JSON json_t *ids = json_array();
+	size_t i;
+	json_t *item;
+	json_array_foreach(items, i, item)
+		(void)json_array_append(ids, json_object_get(item, "id")); /* fails only out of memory */
+	AUTO_FREE char *text = json_text(ids);
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
-	enum err_class r = RUN(s, q_read_frees, &res, e, project, function);
+	enum err_class r = RUN(s, q_read_frees, &res, e, project, function, text, totals ? "true" : "false");
 	return r ? r : take_document(&res, ret, e);
 }
 

@@ -1,4 +1,4 @@
-/* What becomes of old versions, and collections. The rules are one view, deployment_fates (migrations/0002_versions.sql): who looks, who acts and who only
+/* What becomes of old versions, and collections. The rules are in one place, fates_of() (migrations/0002_versions.sql): who looks, who acts and who only
  * shows read the same. */
 #ifndef FN_SCHEMA_RETENTION_H
 #define FN_SCHEMA_RETENTION_H
@@ -83,8 +83,9 @@ enum err_class collection_keeps(struct store *s, enum collection_list what, stru
 
 /* {"items": [{"project", "function", "version", "status", "keptBy": [], "rule", "due", "size", …}], "next"}; project and function may be NULL: all. */
 enum err_class fates_read(struct store *s, const char *project, const char *function, const char *cursor, int64_t limit, json_t **ret, struct err *e) MUST_USE;
-/* {"totals": {"versions", "registry", "store"}, "frees": {deployment id: bytes}} */
-enum err_class frees_read(struct store *s, const char *project, const char *function, json_t **ret, struct err *e) MUST_USE;
+/* {"totals": {"versions", "registry", "store"}, "frees": {deployment id: bytes}}: frees of the items of a page; totals, of the whole list, only if asked for:
+ * else null. */
+enum err_class frees_read(struct store *s, const char *project, const char *function, const json_t *items, bool totals, json_t **ret, struct err *e) MUST_USE;
 enum err_class collections_read(struct store *s, json_t **ret, struct err *e) MUST_USE; /* the last ten */
 enum err_class collection_read(struct store *s, int64_t id, json_t **ret, struct err *e) MUST_USE; /* NULL: there is none */
 

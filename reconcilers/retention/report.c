@@ -49,7 +49,7 @@ enum err_class retention_report(struct store *s, const struct conf *conf, const 
 	AUTO_JSON json_t *report = NULL;
 	enum err_class c = fates_read(s, q->project, q->function, q->cursor, q->limit, &report, e);
 	if (!c)
-		c = frees_read(s, q->project, q->function, &bytes, e);
+		c = frees_read(s, q->project, q->function, json_object_get(report, "items"), !q->cursor, &bytes, e);
 	if (c)
 		return c;
 	add_frees(json_object_get(report, "items"), json_object_get(bytes, "frees"));

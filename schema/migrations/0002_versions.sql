@@ -64,6 +64,14 @@ CREATE INDEX rollbacks_previous ON rollbacks (previous) WHERE previous IS NOT NU
 CREATE TRIGGER rollbacks_immutable BEFORE UPDATE OF id, function_id, environment, actor, note, from_version, from_release, to_version, to_release, image, floor,
 	base, pin, settled, previous, created_at ON rollbacks FOR EACH ROW EXECUTE FUNCTION immutable();
 
+-- Which function's: what runs is found without its releases.
+ALTER TABLE instances ADD COLUMN function_id uuid REFERENCES functions(id);
+UPDATE instances i SET function_id = r.function_id FROM releases r WHERE r.id = i.release_id;
+ALTER TABLE instances ALTER COLUMN function_id SET NOT NULL;
+CREATE INDEX instances_function ON instances (function_id);
+
+CREATE INDEX functions_name ON functions (project, name, id);
+
 ALTER TABLE targets DROP COLUMN held_by, ADD COLUMN hold uuid REFERENCES rollbacks(id) ON DELETE RESTRICT;
 
 -- One row a collection of what nothing uses any more: asked for, or in the controller's own time. Several that were asked for are one when they begin.
@@ -91,85 +99,92 @@ CREATE VIEW retention_rules AS
 	FROM functions f
 	LEFT JOIN manifests m ON m.kind = 'function' AND m.project = f.project AND m.name = f.name AND f.deleted_at IS NULL;
 
--- How many newer versions of the function were built; counts no further than `most`.
-CREATE FUNCTION built_after(function_id uuid, version integer, most bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
-	SELECT count(*) FROM (
-		SELECT FROM function_deployments d WHERE d.function_id = $1 AND d.version > $2 AND d.status IN ('ready', 'archived') LIMIT $3) AS newer
-$$;
-
 CREATE FUNCTION repository_of(image_tag text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT regexp_replace(image_tag, ':[^:/]*$', '') $$;
 
--- Why a version's image must stay: one row a reason. Whoever prunes asks this in the transaction that archives. look_again: no event tells when the
--- reason is gone, so look then. Filter by function_id as well: the rest follows by index.
-CREATE VIEW deployment_keepers AS
-	SELECT r.function_id, r.deployment_id, 'active in ' || t.environment AS why, NULL::timestamptz AS look_again
-		FROM targets t JOIN releases r ON r.function_id = t.function_id AND r.environment = t.environment AND r.id IN (t.active_release, t.routed_release)
+-- Of one function: why versions' images must stay, one row a reason. Whoever prunes asks this in the transaction that archives. look_again: no event tells
+-- when the reason is gone, so look then. A function and not a view, so that every branch starts from its function, whatever the planner thinks.
+CREATE FUNCTION keepers_of(function_id uuid) RETURNS TABLE (deployment_id uuid, why text, look_again timestamptz) LANGUAGE sql STABLE ROWS 5 AS $$
+	SELECT r.deployment_id, 'active in ' || t.environment, NULL::timestamptz
+		FROM targets t JOIN releases r ON r.id IN (t.active_release, t.routed_release) WHERE t.function_id = $1
 	UNION
-	SELECT d.function_id, d.id, 'wanted in ' || t.environment, NULL FROM targets t
-		JOIN function_deployments d ON d.function_id = t.function_id AND d.version = t.want_version
+	SELECT d.id, 'wanted in ' || t.environment, NULL FROM targets t
+		JOIN function_deployments d ON d.function_id = t.function_id AND d.version = t.want_version WHERE t.function_id = $1
 	UNION
-	SELECT r.function_id, r.deployment_id, 'served before in ' || t.environment, NULL FROM targets t
-		JOIN releases r ON r.function_id = t.function_id AND r.environment = t.environment AND r.id = t.previous_release
+	SELECT r.deployment_id, 'served before in ' || t.environment, NULL FROM targets t JOIN releases r ON r.id = t.previous_release WHERE t.function_id = $1
 	UNION
-	SELECT r.function_id, r.deployment_id, 'held in ' || t.environment, NULL FROM targets t JOIN rollbacks k ON k.id = t.hold JOIN releases r ON r.id = k.held_release
-		WHERE r.function_id = t.function_id
+	SELECT r.deployment_id, 'held in ' || t.environment, NULL FROM targets t JOIN rollbacks k ON k.id = t.hold JOIN releases r ON r.id = k.held_release
+		WHERE t.function_id = $1
 	UNION -- an unfinished rollback may fail: to what was wanted, under the hold there was
-	SELECT r.function_id, r.deployment_id, 'to fall back on in ' || t.environment, NULL FROM targets t
+	SELECT r.deployment_id, 'to fall back on in ' || t.environment, NULL FROM targets t
 		JOIN rollbacks k ON k.id = t.hold AND k.state = 'pending' LEFT JOIN rollbacks b ON b.id = k.previous
-		JOIN releases r ON r.id IN (k.from_release, b.held_release) WHERE r.function_id = t.function_id
+		JOIN releases r ON r.id IN (k.from_release, b.held_release) WHERE t.function_id = $1
 	UNION
-	SELECT r.function_id, r.deployment_id, 'warm in ' || t.environment, r.unrouted_at + q.warm_time
+	SELECT r.deployment_id, 'warm in ' || t.environment, r.unrouted_at + q.warm_time
 		FROM targets t JOIN retention_rules q ON q.function_id = t.function_id
 		CROSS JOIN LATERAL (
-			SELECT x.function_id, x.deployment_id, x.unrouted_at FROM releases x
+			SELECT x.deployment_id, x.unrouted_at FROM releases x
 			WHERE x.function_id = t.function_id AND x.environment = t.environment AND x.unrouted_at > clock_timestamp() - q.warm_time
 				AND x.id IS DISTINCT FROM t.routed_release
 			ORDER BY x.unrouted_at DESC LIMIT q.warm) AS r
+		WHERE t.function_id = $1
 	UNION
-	SELECT r.function_id, r.deployment_id, 'runs in ' || r.environment, date_trunc('second', clock_timestamp()) + interval '30 seconds'
-		FROM instances i JOIN releases r ON r.id = i.release_id
+	SELECT r.deployment_id, 'runs in ' || r.environment, date_trunc('second', clock_timestamp()) + interval '30 seconds'
+		FROM instances i JOIN releases r ON r.id = i.release_id WHERE i.function_id = $1
 	UNION
-	SELECT d.function_id, d.id, 'pinned in ' || (p.spec->>'environment'), NULL FROM manifests p
-		JOIN functions f ON f.project = p.project AND f.name = p.spec->>'function' AND f.deleted_at IS NULL
-		JOIN function_deployments d ON d.function_id = f.id AND (d.version::text = p.spec->>'version' OR d.image_digest = p.spec->>'version')
-		WHERE p.kind = 'pin' AND p.deleted_at IS NULL
+	SELECT d.id, 'pinned in ' || (p.spec->>'environment'), NULL FROM functions f
+		JOIN manifests p ON p.kind = 'pin' AND p.project = f.project AND p.spec->>'function' = f.name AND p.deleted_at IS NULL
+		JOIN function_deployments d ON d.function_id = f.id AND d.id IN (
+			SELECT n.id FROM function_deployments n WHERE n.function_id = f.id
+				AND n.version = CASE WHEN p.spec->>'version' ~ '^[0-9]{1,9}$' THEN (p.spec->>'version')::integer END
+			UNION ALL SELECT n.id FROM function_deployments n WHERE n.function_id = f.id AND n.image_digest = p.spec->>'version')
+		WHERE f.id = $1 AND f.deleted_at IS NULL
 	UNION
-	SELECT function_id, id, 'is being built', NULL FROM function_deployments WHERE status = 'building';
+	SELECT d.id, 'is being built', NULL FROM function_deployments d WHERE d.function_id = $1 AND d.status = 'building'
+$$;
 
--- What is to be done about each version, and why; the one place that says so:
+-- Of one function: what is to be done about each version, and why; the one place that says so:
 --   archive         its image is of no more use; it becomes restorable only
 --   delete-image    its image is still in the registry
 --   drop-archive    not even its archive is to be kept
 --   delete-archive  which is still in the store
 -- A version whose parts cannot all be stored has a reason, and stays; of a function that is gone nobody can go back to one.
-CREATE VIEW deployment_fates AS
-	SELECT d.id, d.function_id, q.project, q.name, d.version, d.status, k.whys, k.look_again, q.gone, x.shared,
+CREATE FUNCTION fates_of(function_id uuid) RETURNS TABLE (id uuid, version integer, status text, project text, name text, gone boolean, whys text[],
+	look_again timestamptz, shared boolean, due text, rule text, newest text) LANGUAGE sql STABLE ROWS 100 AS $$
+	SELECT d.id, d.version, d.status, q.project, q.name, q.gone, k.whys, k.look_again,
+		-- deleting a manifest by digest deletes it for every tag of the repository
+		EXISTS (SELECT FROM function_deployments o
+			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag) AND o.status = 'ready')
+		OR EXISTS (
+			SELECT FROM (SELECT DISTINCT n.function_id FROM function_deployments n WHERE n.image_digest = d.image_digest AND n.id <> d.id) AS f
+			CROSS JOIN LATERAL keepers_of(f.function_id) AS keep JOIN function_deployments o ON o.id = keep.deployment_id
+			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag)),
 		CASE WHEN d.status = 'ready' AND (d.reason = '' OR q.gone) AND b.beyond AND k.whys IS NULL THEN 'archive'
 			WHEN d.status IN ('archived', 'failed') AND d.image_digest IS NOT NULL AND d.image_deleted_at IS NULL THEN 'delete-image'
 			WHEN d.status = 'archived' AND d.s3_key IS NULL AND d.archive_deleted_at IS NULL THEN 'delete-archive'
 			WHEN d.status = 'archived' AND d.s3_key IS NOT NULL AND b.archive_beyond AND k.whys IS NULL AND NOT EXISTS (
 				SELECT FROM function_deployments n WHERE n.function_id = d.function_id AND n.status = 'building' AND n.source_digest = d.source_digest)
-				THEN 'drop-archive' END AS due,
+				THEN 'drop-archive' END,
 		CASE WHEN d.status = 'failed' THEN 'it was not built'
 			WHEN q.gone THEN 'the function is gone'
 			WHEN b.archive_beyond AND d.status = 'archived' THEN 'archives beyond the newest ' || q.archives
-			WHEN b.beyond THEN 'beyond the newest ' || q.versions || ' that were built' END AS rule,
-		CASE WHEN d.status = 'ready' AND NOT b.beyond THEN 'one of the newest ' || q.versions || ' that were built' END AS newest
-	FROM function_deployments d
-	JOIN retention_rules q ON q.function_id = d.function_id
+			WHEN b.beyond THEN 'beyond the newest ' || q.versions || ' that were built' END,
+		CASE WHEN d.status = 'ready' AND NOT b.beyond THEN 'one of the newest ' || q.versions || ' that were built' END
+	FROM retention_rules q
+	CROSS JOIN LATERAL ( -- of the newest that are kept, the oldest
+		SELECT (SELECT n.version FROM function_deployments n WHERE n.function_id = q.function_id AND n.status IN ('ready', 'archived')
+				ORDER BY n.version DESC OFFSET greatest(q.versions - 1, 0) LIMIT 1) AS oldest,
+			(SELECT n.version FROM function_deployments n WHERE n.function_id = q.function_id AND n.status IN ('ready', 'archived')
+				ORDER BY n.version DESC OFFSET greatest(q.archives - 1, 0) LIMIT 1) AS oldest_archive OFFSET 0) AS w
+	JOIN function_deployments d ON d.function_id = q.function_id
 	CROSS JOIN LATERAL (
-		SELECT built_after(d.function_id, d.version, q.versions) >= q.versions AS beyond,
-			q.archives > 0 AND built_after(d.function_id, d.version, q.archives) >= q.archives AS archive_beyond OFFSET 0) AS b
-	CROSS JOIN LATERAL (
-		SELECT array_agg(why ORDER BY why) AS whys, CASE WHEN bool_and(keep.look_again IS NOT NULL) THEN max(keep.look_again) END AS look_again
-		FROM deployment_keepers keep WHERE keep.function_id = d.function_id AND keep.deployment_id = d.id) AS k
-	-- deleting a manifest by digest deletes it for every tag of the repository
-	CROSS JOIN LATERAL (
-		SELECT EXISTS (
-			SELECT FROM function_deployments o
-			WHERE o.image_digest = d.image_digest AND o.id <> d.id AND repository_of(o.image_tag) = repository_of(d.image_tag)
-				AND (o.status = 'ready' OR EXISTS (
-					SELECT FROM deployment_keepers keep WHERE keep.function_id = o.function_id AND keep.deployment_id = o.id))) AS shared) AS x;
+		SELECT q.versions = 0 OR coalesce(d.version < w.oldest, false) AS beyond,
+			q.archives > 0 AND coalesce(d.version < w.oldest_archive, false) AS archive_beyond) AS b
+	LEFT JOIN (
+		SELECT keep.deployment_id, array_agg(keep.why ORDER BY keep.why) AS whys,
+			CASE WHEN bool_and(keep.look_again IS NOT NULL) THEN max(keep.look_again) END AS look_again
+		FROM keepers_of($1) AS keep GROUP BY keep.deployment_id) AS k ON k.deployment_id = d.id
+	WHERE q.function_id = $1
+$$;
 
 -- Functions that may have something due, by index: the others need no look.
 CREATE VIEW retention_candidates AS

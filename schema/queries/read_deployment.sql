@@ -14,7 +14,7 @@ SELECT json_build_object(
 			SELECT coalesce(json_agg(t.environment ORDER BY t.environment), '[]') FROM targets t
 			JOIN releases r ON r.id = t.routed_release WHERE t.function_id = page.function_id AND r.deployment_id = page.id),
 		'layer', layer_digest, 'layerDiffId', layer_diff_id, 'spec', spec, 'imageDeletedAt', rfc3339(image_deleted_at),
-		'keptBy', (SELECT coalesce(json_agg(DISTINCT k.why), '[]') FROM deployment_keepers k WHERE k.deployment_id = page.id),
+		'keptBy', (SELECT coalesce(json_agg(DISTINCT k.why), '[]') FROM keepers_of(page.function_id) AS k WHERE k.deployment_id = page.id),
 		'releases', (
 			SELECT coalesce(json_agg(json_build_object('id', r.id, 'release', r.n, 'environment', r.environment, 'createdAt', rfc3339(r.created_at),
 				'servedAt', rfc3339(r.served_at), 'routedAt', rfc3339(r.routed_at), 'unroutedAt', rfc3339(r.unrouted_at),

@@ -13,7 +13,7 @@ FROM (
 				'name', i.id, 'release', ir.n, 'slot', i.slot, 'restarts', i.incarnation, 'address', i.address, 'state', i.state,
 				'reason', i.reason, 'message', i.message) ORDER BY ir.n DESC, i.slot), '[]')
 			FROM instances i JOIN releases ir ON ir.id = i.release_id
-			WHERE ir.function_id = t.function_id AND ir.environment = t.environment)) AS item
+			WHERE i.function_id = t.function_id AND ir.environment = t.environment)) AS item
 	FROM targets t
 	LEFT JOIN releases r ON r.id = t.routed_release
 	LEFT JOIN function_deployments d ON d.id = r.deployment_id

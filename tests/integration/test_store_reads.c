@@ -2,8 +2,6 @@
 
 #include <pthread.h>
 
-#include "schema_sql.h"
-
 static json_t *read_json(struct store_case *c, enum store_read what, int n, const char *const *params)
 {
 	json_t *j = NULL;
@@ -429,51 +427,6 @@ static void one_rollback_with_its_target(void **state)
 	assert_null(READ(c, READ_ROLLBACK, "default", "hello", "x"));
 }
 
-/* How PostgreSQL goes about a read among many rows. */
-static const char *plan_of(struct store_case *c, const char *sql, const char *params)
-{
-	return peek(c, arena_printf(&c->a, "SET plan_cache_mode = force_custom_plan; PREPARE q AS %s; EXPLAIN (FORMAT JSON) EXECUTE q(%s)", sql, params));
-}
-
-static void pages_are_found_by_an_index(void **state)
-{
-	enum { MANY = 20000 };
-	struct store_case *c = *state;
-	const char *release[2], *f = with_two_releases(c, release);
-	(void)peek(c, arena_printf(&c->a,
-				   "INSERT INTO function_deployments (function_id, version, input_hash, source_digest, runtime, base, spec, created_by, created_at) "
-				   "SELECT '%s', n + 10, '', '', 'static', 'scratch', '{}', 'x', now() - n * interval '1 second' FROM generate_series(1, %d) n; "
-				   "INSERT INTO rollbacks (function_id, environment, actor, to_version, to_release, held_release, image, floor, base, settled, created_at) "
-				   "SELECT '%s', 'dev', 'x', 1, '%s', '%s', 'kept', 1, '{}', true, now() - n * interval '1 second' FROM generate_series(1, %d) n; "
-				   "INSERT INTO function_logs (function_id, actor, operation, message) SELECT '%s', 'x', 'deploy', '' FROM generate_series(1, %d) n; "
-				   "ANALYZE",
-				   f, MANY, f, release[0], release[0], MANY, f, MANY));
-	static const char cursor[] = "'2026-01-01T00:00:00.000000Z_00000000-0000-0000-0000-000000000000'";
-	const struct {
-		const char *sql, *params, *index, *table;
-	} rows[] = {
-		{q_read_all_deployments, "'default', NULL, '50'", "function_deployments_created", "function_deployments"},
-		{q_read_all_deployments, arena_printf(&c->a, "NULL, %s, '50'", cursor), "function_deployments_created", "function_deployments"},
-		{q_read_deployments, "'default', 'hello', NULL, '50'", "function_deployments_function_id_version_key", "function_deployments"},
-		{q_read_deployments, "'default', 'hello', '19000', '50'", "function_deployments_function_id_version_key", "function_deployments"},
-		{q_read_deployment, "'default', 'hello', '19000'", "function_deployments_function_id_version_key", "function_deployments"},
-		{q_read_rollbacks, "'default', 'hello', NULL, '50'", "rollbacks_function", "rollbacks"},
-		{q_read_rollbacks, arena_printf(&c->a, "'default', 'hello', %s, '50'", cursor), "rollbacks_function", "rollbacks"},
-		{q_read_rollback, "'default', 'hello', '00000000-0000-0000-0000-000000000000'", "rollbacks_pkey", "rollbacks"},
-		{q_read_function_logs, "'default', 'hello', NULL, '50'", "function_logs_", "function_logs"},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const char *plan = plan_of(c, rows[i].sql, rows[i].params);
-		if (!strstr(plan, rows[i].index))
-			fail_msg("row %zu does not use %s:\n%s", i, rows[i].index, plan);
-		for (const char *scan = strstr(plan, "\"Seq Scan\""); scan; scan = strstr(scan + 1, "\"Seq Scan\"")) {
-			const char *relation = strstr(scan, "\"Relation Name\": \"");
-			if (relation && strncmp(relation + strlen("\"Relation Name\": \""), rows[i].table, strlen(rows[i].table)) == 0)
-				fail_msg("row %zu reads all of %s:\n%s", i, rows[i].table, plan);
-		}
-	}
-}
-
 static void work_shows_what_is_out_of_shape(void **state)
 {
 	struct store_case *c = *state;
@@ -502,7 +455,7 @@ int main(void)
 		T(documents_have_the_published_shape), T(pages_stay_while_rows_come), T(deployments_newest_first), T(targets_and_instances),
 		T(events_read_on_from_the_last), T(late_commits_are_not_missed), T(follower_sees_every_event_once), T(function_logs_newest_first),
 		T(work_shows_what_is_out_of_shape), T(versions_of_every_function), T(pages_of_one_moment), T(one_version_with_its_releases),
-		T(rollbacks_newest_first), T(one_rollback_with_its_target), T(pages_are_found_by_an_index),
+		T(rollbacks_newest_first), T(one_rollback_with_its_target),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }

@@ -132,7 +132,7 @@ static const struct keeper keepers[] = {
 	 "UPDATE rollbacks SET previous = (SELECT id FROM rollbacks WHERE state = 'done') WHERE state = 'pending';"
 	 "UPDATE targets SET hold = (SELECT id FROM rollbacks WHERE state = 'pending')", GONE, false},
 	{"warm", TARGET "UPDATE releases SET unrouted_at = clock_timestamp() - interval '9 minutes' WHERE id = '@R'", GONE, true},
-	{"running", "INSERT INTO instances (id, release_id, slot, state) VALUES ('i', '@R', 0, 'ready')", "DELETE FROM instances", true},
+	{"running", "INSERT INTO instances (id, function_id, release_id, slot, state) VALUES ('i', '@F', '@R', 0, 'ready')", "DELETE FROM instances", true},
 	{"pinned by number", "INSERT INTO manifests (kind, project, name, spec, spec_hash, owner, source) VALUES ('pin', 'default', 'p', "
 	 "'{\"function\": \"hello\", \"environment\": \"prod\", \"version\": \"1\"}', '', '', '')", "DELETE FROM manifests WHERE kind = 'pin'", false},
 	{"pinned by digest", "INSERT INTO manifests (kind, project, name, spec, spec_hash, owner, source) SELECT 'pin', 'default', 'p', "
