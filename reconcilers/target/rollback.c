@@ -4,6 +4,7 @@
 
 #include "reconcilers/reconciler.h"
 #include "reconcilers/target/tuple.h"
+#include "schema/retention.h"
 
 /* One request: what is there, what it goes back to, and how it is told. */
 struct rolling {
@@ -25,6 +26,7 @@ struct rolling {
 	bool settled;
 	struct release_row to;
 	const char *image;         /* where it comes from */
+	bool take_back;            /* it was archived, and the registry has its image still */
 };
 
 enum err_class environment_or_default(struct store *s, const char *project, const char *environment, struct arena *a, const char **ret, struct err *e)
@@ -198,7 +200,8 @@ static enum err_class find_image(struct rolling *k, struct err *e)
 		c = release_runs(k->s, k->to.id, &running, e);
 	if (c)
 		return c;
-	bool archived = strcmp(status, "archived") == 0;
+	k->take_back = strcmp(status, "archived") == 0 && !d.image_deleted;
+	bool archived = strcmp(status, "archived") == 0 && !k->take_back;
 	if (archived && !d.s3_key)
 		return err_set(e, INVALID, R_ArtifactMissing, "the image and the archive of version %lld of %s were removed", (long long)k->to.version, k->r->function);
 	int64_t wanted = k->function.m.spec.function.instances;
@@ -321,7 +324,10 @@ static enum err_class record(struct rolling *k, json_t **ret, struct err *e)
 		.to_version = k->to.version, .to_release = k->to.id, .image = k->image, .pin = k->pin,
 		.floor = k->f.next_version - 1, .base = k->config, .settled = k->settled, .walks = !k->r->version,
 	};
+	bool taken;
 	enum err_class c = rollback_create(k->s, &row, id, e);
+	if (!c && k->take_back) /* it is wanted by now */
+		c = fate_take_back(k->s, k->to.deployment_id, &taken, e);
 	if (c)
 		return c;
 	const char *what = message_of(k);

@@ -96,7 +96,7 @@ static void test_rollback_by_version(void **state)
 	assert_at(&w, "to/version", "2");
 	assert_at(&w, "environment", "\"staging\"");
 	assert_at(&w, "url", "\"http://named.staging.fn.localhost:7380/\"");
-	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET status = 'archived', archived_at = now() WHERE id = '%s'", first));
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET status = 'archived', archived_at = now(), image_deleted_at = now() WHERE id = '%s'", first));
 	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\",\"dryRun\":true}");
 	assert_status(&w.c, 200);
 	assert_at(&w, "image", "\"archived\"");
@@ -104,6 +104,25 @@ static void test_rollback_by_version(void **state)
 	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\"}");
 	assert_answer(&w.c, 400, "ArtifactMissing");
 	(void)second;
+}
+
+/* Archived, while the registry has its image still: that is not waited for, whatever the registry does. */
+static void test_rollback_before_the_image_went(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "still");
+	const char *first = build(&w);
+	const char *status = arena_printf(&w.a, "SELECT status || (archived_at IS NULL) FROM function_deployments WHERE id = '%s'", first);
+	(void)serve(&w, "staging", "explicit", build(&w));
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET status = 'archived', archived_at = now() WHERE id = '%s'", first));
+	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\",\"dryRun\":true}");
+	assert_status(&w.c, 200);
+	assert_at(&w, "image", "\"kept\"");
+	assert_string_equal(peek(&w, status), "archivedfalse");
+	post(&w, "rollback", "{\"version\":1,\"environment\":\"staging\"}");
+	assert_status(&w.c, 202);
+	assert_at(&w, "image", "\"kept\"");
+	assert_string_equal(peek(&w, status), "readytrue");
 }
 
 static void test_rollback_refusals(void **state)
@@ -417,7 +436,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rollback_says_what_it_does),
-		cmocka_unit_test(test_rollback_by_version),
+		cmocka_unit_test(test_rollback_by_version), cmocka_unit_test(test_rollback_before_the_image_went),
 		cmocka_unit_test(test_rollback_refusals),
 		cmocka_unit_test(test_rollback_that_fails_or_is_superseded),
 		cmocka_unit_test(test_rollbacks_at_once),

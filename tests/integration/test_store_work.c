@@ -1,5 +1,5 @@
 /* Claims, leases, fences. Time is PostgreSQL's: a lease is made to run out by moving its end, never by waiting. */
-#include "store_case.h"
+#include "function_case.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -313,6 +313,21 @@ static void resync_looks_at_what_waits_for_a_time(void **state)
 	assert_string_equal(peek(c, "SELECT due_at <= clock_timestamp() FROM work WHERE key = 'target/default/hello/dev'"), "t");
 }
 
+static void resync_looks_at_what_is_not_let_go_yet(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_function(c), *archived = built_version(c, f, "sha256:one"), *dropped = built_version(c, function_id(c, "other"), "sha256:two");
+	int64_t n = 0;
+	clean_all(c);
+	must(c, work_resync(c->s, &n, &c->e));
+	assert_null(strstr(dirty(c), "retention/"));
+	(void)peek(c, arena_printf(&c->a, "UPDATE function_deployments SET status = 'archived' WHERE id = '%s'", archived));
+	(void)peek(c, arena_printf(&c->a, "UPDATE function_deployments SET status = 'archived', image_deleted_at = now(), s3_key = NULL WHERE id = '%s'", dropped));
+	clean_all(c);
+	must(c, work_resync(c->s, &n, &c->e));
+	assert_non_null(strstr(dirty(c), "retention/default/hello retention/default/other"));
+}
+
 enum { KEYS = 5, WORKERS = 4, MARKS = 60 };
 
 struct crowd {
@@ -416,7 +431,7 @@ int main(void)
 		T(most_overdue_first), T(what_is_for_later_is_due_later), T(done_is_clean_and_epochs_rise), T(event_during_a_pass_is_not_lost), T(busy_key_does_not_starve_others),
 		T(retry_counts_and_waits), T(next_due_says_how_long), T(hint_is_heard), T(lost_lease_changes_nothing), T(fence_refuses_a_lease_that_ran_out),
 		T(takeover_waits_for_a_fenced_transaction), T(new_incarnation_takes_over), T(enqueue_in_a_rolled_back_transaction_is_none),
-		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(resync_looks_at_what_waits_for_a_time),
+		T(pass_may_enqueue_its_own_key), T(intents_open_and_close), T(resync_leaves_backoff_alone), T(resync_looks_at_what_waits_for_a_time), T(resync_looks_at_what_is_not_let_go_yet),
 		T(crowd_loses_nothing), T(injection_is_only_text),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
