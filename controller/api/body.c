@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/names.h"
+#include "base/note.h"
 
 enum { NODES_MAX = 50000 };
 
@@ -96,9 +97,7 @@ enum err_class body_note(const json_t *body, const char **ret, struct err *e)
 	*ret = v ? json_string_value(v) : "";
 	if (!*ret)
 		return err_set(e, INVALID, R_BadRequest, "\"note\" must be a text");
-	if (json_string_length(v) > BODY_NOTE_MAX)
-		return err_set(e, INVALID, R_TooLarge, "\"note\" has more than %d bytes", BODY_NOTE_MAX);
-	return OK;
+	return note_check(*ret, "\"note\"", R_BadRequest, R_TooLarge, e);
 }
 
 enum err_class body_version(const json_t *body, const char *key, int64_t *ret, struct err *e)

@@ -4,10 +4,7 @@
 
 #include "api/server.h"
 
-enum {
-	BODY_OPTIONS_MAX = 16 << 10, /* of a body that has a few options */
-	BODY_NOTE_MAX = 1000         /* bytes */
-};
+enum { BODY_OPTIONS_MAX = 16 << 10 }; /* of a body that has a few options */
 
 bool body_is(const struct request *r, const char *content_type);
 
@@ -21,7 +18,7 @@ enum err_class body_members(const json_t *j, const char *const *known, size_t n,
 /* body may be NULL. */
 enum err_class body_flag(const json_t *body, const char *key, bool *ret, struct err *e) MUST_USE; /* sets, never clears */
 enum err_class body_name(const json_t *body, const char *key, const char **ret, struct err *e) MUST_USE; /* NULL: absent */
-enum err_class body_note(const json_t *body, const char **ret, struct err *e) MUST_USE; /* "note"; "": absent. INVALID TooLarge beyond BODY_NOTE_MAX */
+enum err_class body_note(const json_t *body, const char **ret, struct err *e) MUST_USE; /* "note"; "": absent. one line of text, INVALID TooLarge beyond NOTE_MAX */
 enum err_class body_version(const json_t *body, const char *key, int64_t *ret, struct err *e) MUST_USE; /* 0: absent */
 
 #endif

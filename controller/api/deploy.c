@@ -5,7 +5,7 @@
 #include "api/ask.h"
 #include "api/body.h"
 #include "api/handlers.h"
-#include "base/utf8.h"
+#include "base/note.h"
 #include "reconcilers/function/deploy.h"
 
 struct asked {
@@ -55,9 +55,7 @@ static enum err_class read_query(struct request *r, struct asked *a, struct err 
 	if (!c)
 		c = request_bool(r, "dryRun", &a->dry_run, e);
 	a->q.note = request_query(r, "note");
-	if (!c && a->q.note && (strlen(a->q.note) > BODY_NOTE_MAX || !utf8_valid(a->q.note)))
-		c = err_set(e, INVALID, R_BadRequest, "?note= must be a text of at most %d bytes", BODY_NOTE_MAX);
-	return c;
+	return !c && a->q.note ? note_check(a->q.note, "?note=", R_BadRequest, R_BadRequest, e) : c;
 }
 
 /* What the body says goes before the query. */

@@ -70,6 +70,10 @@ enum err_class flags_parse(struct cli *c, int argc, char **argv, struct err *e) 
 bool flag_on(const struct cli *c, enum flag_id f);
 const char *flag_or(const struct cli *c, enum flag_id f, const char *fallback); /* the last value given */
 enum err_class flag_duration(const struct cli *c, enum flag_id f, int64_t fallback_ms, int64_t *ret, struct err *e) MUST_USE;
+/* -m; NULL without it. INVALID InvalidFlag unless it is one line of text that the history keeps whole. */
+enum err_class flag_note(const struct cli *c, const char **ret, struct err *e) MUST_USE;
+/* -e into the body of a request. INVALID InvalidFlag for what JSON cannot hold: without a word it would be the default one. */
+enum err_class flag_environment(const struct cli *c, json_t *body, struct err *e) MUST_USE;
 void command_help(const struct command *cmd, struct buf *out);
 void general_help(struct buf *out);
 const struct command *command_find(const char *name); /* NULL: there is none */

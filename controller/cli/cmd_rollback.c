@@ -75,6 +75,10 @@ static enum exit_code wait_rollback(struct cli *c, const json_t *answer, int64_t
 static enum err_class request_body(const struct cli *c, json_t *body, struct err *e)
 {
 	int64_t version = 0;
+	const char *note;
+	enum err_class noted = flag_note(c, &note, e);
+	if (noted)
+		return noted;
 	if (c->args.n > 2)
 		return err_set(e, INVALID, R_InvalidFlag, "\"%.40s\" is too many: fnctl rollback NAME [VERSION]", c->args.items[2]);
 	if (flag_on(c, FLAG_DRY_RUN) && strcmp(flag_or(c, FLAG_DRY_RUN, ""), "server") != 0)
@@ -85,13 +89,11 @@ static enum err_class request_body(const struct cli *c, json_t *body, struct err
 			return class;
 		json_object_set_new(body, "version", json_integer(version));
 	}
-	if (flag_on(c, FLAG_ENV))
-		json_object_set_new(body, "environment", json_string(flag_or(c, FLAG_ENV, "")));
-	if (flag_on(c, FLAG_MESSAGE))
-		json_object_set_new(body, "note", json_string(flag_or(c, FLAG_MESSAGE, "")));
+	if (note)
+		json_object_set_new(body, "note", json_string(note));
 	if (flag_on(c, FLAG_DRY_RUN))
 		json_object_set_new(body, "dryRun", json_true());
-	return OK;
+	return flag_environment(c, body, e);
 }
 
 /* What will be done comes with the answer to the request that does it: one exchange. */
@@ -123,9 +125,7 @@ enum exit_code cmd_release_hold(struct cli *c)
 	AUTO_JSON json_t *body = json_object();
 	AUTO_JSON json_t *answer = NULL;
 	const char *query[] = {"project", cli_project(c), NULL};
-	if (flag_on(c, FLAG_ENV))
-		json_object_set_new(body, "environment", json_string(flag_or(c, FLAG_ENV, "")));
-	if (function_argument(c, "fnctl release-hold NAME", &name, &e) != OK || flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK ||
+	if (function_argument(c, "fnctl release-hold NAME", &name, &e) != OK || flag_environment(c, body, &e) != OK || flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK ||
 	    cli_client(c, &cl, &e) != OK ||
 	    client_call(cl, "POST", arena_printf(c->arena, "/api/functions/%s/release-hold", name), query, body, &answer, &e) != OK)
 		return fail(c, &e);

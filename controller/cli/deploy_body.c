@@ -187,22 +187,22 @@ static enum err_class from_name(struct cli *c, struct deploy_body *b, struct err
 	return class ? class : set_source(c, b, e);
 }
 
-static void set_options(const struct cli *c, json_t *body)
+static enum err_class set_options(const struct cli *c, const char *note, json_t *body, struct err *e)
 {
-	if (flag_on(c, FLAG_ENV))
-		(void)json_object_set_new(body, "environment", json_string(flag_or(c, FLAG_ENV, ""))); /* these fail only out of memory */
-	if (flag_on(c, FLAG_MESSAGE))
-		(void)json_object_set_new(body, "note", json_string(flag_or(c, FLAG_MESSAGE, "")));
+	if (note)
+		(void)json_object_set_new(body, "note", json_string(note)); /* these fail only out of memory */
 	(void)json_object_set_new(body, "force", json_boolean(flag_on(c, FLAG_FORCE)));
 	(void)json_object_set_new(body, "dryRun", json_boolean(flag_on(c, FLAG_DRY_RUN)));
+	return flag_environment(c, body, e);
 }
 
 enum err_class deploy_body(struct cli *c, struct deploy_body *ret, struct err *e)
 {
 	if (c->args.n != 1)
 		return err_set(e, INVALID, R_InvalidFlag, "say what to deploy: fnctl deploy DIR, or fnctl deploy NAME --source DIR");
-	enum err_class class = names_directory(c) ? from_directory(c, ret, e) : from_name(c, ret, e);
+	const char *note;
+	enum err_class class = flag_note(c, &note, e); /* before anything is uploaded */
 	if (!class)
-		set_options(c, ret->json);
-	return class;
+		class = names_directory(c) ? from_directory(c, ret, e) : from_name(c, ret, e);
+	return class ? class : set_options(c, note, ret->json, e);
 }

@@ -1,6 +1,8 @@
 #include <string.h>
 
 #include "base/names.h"
+#include "base/note.h"
+#include "base/utf8.h"
 #include "cli/cli.h"
 
 const struct flag flags[FLAG_COUNT] = {
@@ -85,6 +87,19 @@ static bool match(const char *word, enum flag_id id, const char **ret_value)
 	return true;
 }
 
+/* "-m --dry-run" would do what was only to be shown. */
+static enum err_class check_value(const struct flag *f, const char *value, const enum flag_id *ids, size_t n, struct err *e)
+{
+	const char *ignored;
+	if (strncmp(value, "--", 2) != 0)
+		return OK;
+	for (size_t i = 0; i < n; i++)
+		if (match(value, ids[i], &ignored))
+			return err_set(e, INVALID, R_InvalidFlag, "--%s needs a value: %s; write --%s=%s if that is meant", f->long_name, f->argument, f->long_name,
+				       value);
+	return OK;
+}
+
 int flags_before_command(int argc, char **argv)
 {
 	int i = 1;
@@ -131,6 +146,9 @@ enum err_class flags_parse(struct cli *c, int argc, char **argv, struct err *e)
 			if (i + 1 == argc)
 				return err_set(e, INVALID, R_InvalidFlag, "--%s needs a value: %s", f->long_name, f->argument);
 			value = argv[++i];
+			enum err_class class = check_value(f, value, ids, n, e);
+			if (class)
+				return class;
 		}
 		enum err_class class = add_value(&c->flag[ids[at]], value ? value : "", e);
 		if (class)
@@ -152,6 +170,22 @@ enum err_class flag_duration(const struct cli *c, enum flag_id f, int64_t fallba
 	*ret = fallback_ms;
 	if (text && !parse_duration(text, ret))
 		return err_set(e, INVALID, R_InvalidFlag, "--%s: \"%.40s\" is not a duration such as 30s or 5m", flags[f].long_name, text);
+	return OK;
+}
+
+enum err_class flag_note(const struct cli *c, const char **ret, struct err *e)
+{
+	*ret = flag_or(c, FLAG_MESSAGE, NULL);
+	return *ret ? note_check(*ret, "--message", R_InvalidFlag, R_InvalidFlag, e) : OK;
+}
+
+enum err_class flag_environment(const struct cli *c, json_t *body, struct err *e)
+{
+	const char *name = flag_or(c, FLAG_ENV, NULL);
+	if (name && !utf8_valid(name))
+		return err_set(e, INVALID, R_InvalidFlag, "--env is not valid UTF-8");
+	if (name)
+		(void)json_object_set_new(body, "environment", json_string(name)); /* fails only out of memory */
 	return OK;
 }
 

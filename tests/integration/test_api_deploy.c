@@ -231,8 +231,11 @@ static void test_what_is_no_archive_is_not_numbered(void **state)
 	assert_answer(&c, 400, "BadRequest");
 	deploy_archive(t, &c, "nobody/deploy?force=true", "application/gzip", "\x1f\x8b\x08nobody", 9);
 	assert_answer(&c, 404, "NotFound");
-	deploy_archive(t, &c, "garbage/deploy?note=%ff", "application/gzip", gzip_head, 4);
-	assert_answer(&c, 400, "BadRequest");
+	static const char *const notes[] = {"%ff", "one%0atwo", "a%09b", "%1b[2J", "%c2%9b"};
+	for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
+		deploy_archive(t, &c, arena_printf(&t->arena, "garbage/deploy?note=%s", notes[i]), "application/gzip", gzip_head, 4);
+		assert_answer(&c, 400, "BadRequest");
+	}
 	assert_int_equal(uploads(t), before + 1); /* that of the function that is not there: as if it had been uploaded */
 	assert_int_equal(deployed(t, "garbage", "{}"), 2);
 }
@@ -244,7 +247,7 @@ static void test_bodies_that_are_no_deploy(void **state)
 	assert_int_equal(deployed(t, "strict", document(t, "strict", "8080")), 1);
 	static const char *const bodies[] = {
 		"", "null", "[]", "{\"digset\":\"\"}", "{\"digest\":1}", "{\"digest\":\"sha256:1\"}", "{\"files\":[]}", "{\"sources\":{}}", "{\"force\":1}", "{\"dryRun\":\"yes\"}",
-		"{\"environment\":\"UPPER\"}", "{\"environment\":1}", "{\"note\":1}", "{\"files\":[{\"name\":\"a\",\"text\":\"# nothing\"}]}",
+		"{\"environment\":\"UPPER\"}", "{\"environment\":1}", "{\"note\":1}", "{\"note\":\"one\\ntwo\"}", "{\"files\":[{\"name\":\"a\",\"text\":\"# nothing\"}]}",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
 		deploy(t, &c, "strict", bodies[i]);

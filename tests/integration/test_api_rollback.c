@@ -154,7 +154,8 @@ static void test_rollback_refusals(void **state)
 	assert_answer(&w.c, 404, "NotFound");
 	static const char *const bad[] = {
 		"{\"version\":0}", "{\"version\":-1}", "{\"version\":\"3\"}", "{\"version\":3000000000}", "{\"version\":1.5}", "{\"environment\":\"UP\"}", "{\"environment\":1}",
-		"{\"note\":1}", "{\"note\":null}", "{\"dryRun\":\"yes\"}", "{\"versoin\":1}", "[]", "{", "null",
+		"{\"note\":1}", "{\"note\":null}", "{\"note\":\"one\\ntwo\"}", "{\"note\":\"a\\tb\"}", "{\"note\":\"\\u001b[2J\"}", "{\"note\":\"\\u009b\"}", "{\"note\":\"\\u007f\"}",
+		"{\"dryRun\":\"yes\"}", "{\"versoin\":1}", "[]", "{", "null",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		post(&w, "rollback", bad[i]);
@@ -232,6 +233,7 @@ enum { RACERS = 6 };
 
 struct racer {
 	struct world *w;
+	const char *url;
 	struct call c;
 	pthread_t thread;
 };
@@ -240,8 +242,7 @@ static void *race(void *arg)
 {
 	struct racer *r = arg;
 	static const char *const headers[] = {"Content-Type: application/json", NULL};
-	r->c = (struct call){.socket = r->w->t->socket, .method = "POST", .url = "http://localhost/api/functions/raced/rollback", .headers = headers,
-			     .body = "{\"version\":1}", .nbody = strlen("{\"version\":1}")};
+	r->c = (struct call){.socket = r->w->t->socket, .method = "POST", .url = r->url, .headers = headers, .body = "{\"version\":1}", .nbody = strlen("{\"version\":1}")};
 	call_run(&r->c);
 	return NULL;
 }
@@ -255,6 +256,7 @@ static void test_rollbacks_at_once(void **state)
 	(void)serve(&w, "dev", "follow", build(&w));
 	for (size_t i = 0; i < RACERS; i++) {
 		racers[i].w = &w;
+		racers[i].url = "http://localhost/api/functions/raced/rollback";
 		assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
 	}
 	for (size_t i = 0; i < RACERS; i++) {
@@ -265,6 +267,29 @@ static void test_rollbacks_at_once(void **state)
 	const char *of = arena_printf(&w.a, "FROM rollbacks WHERE function_id = '%s'", w.id);
 	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) %s AND state = 'superseded'", of)), "5");
 	assert_string_equal(peek(&w, arena_printf(&w.a, "SELECT count(*) %s AND id = (SELECT hold FROM targets WHERE function_id = '%s') AND state = 'pending'", of, w.id)), "1");
+}
+
+/* Retention holds the version while the registry deletes its image: nobody waits for that with the function's row in hand. */
+static void test_rollback_while_the_image_goes(void **state)
+{
+	AUTO_WORLD struct world w;
+	world_open(&w, state, "going");
+	const char *first = build(&w), *was, *since = peek(&w, "SELECT clock_timestamp()");
+	const char *gave_way = arena_printf(&w.a, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle' AND query = 'ROLLBACK' "
+						  "AND query_start > '%s'", since);
+	(void)serve(&w, "dev", "follow", first);
+	(void)serve(&w, "dev", "follow", build(&w));
+	must(store_begin(w.s, &w.e), w.e);
+	must(deployment_lock(w.s, first, &w.a, &was, &w.e), w.e);
+	struct racer r = {.w = &w, .url = "http://localhost/api/functions/going/rollback"};
+	assert_int_equal(pthread_create(&r.thread, NULL, race, &r), 0);
+	for (int64_t deadline = clock_mono_ms() + 10000; strcmp(peek(&w, gave_way), "0") == 0; (void)usleep(2000))
+		if (clock_mono_ms() > deadline)
+			fail_msg("the rollback waits for the version's row");
+	must(store_commit(w.s, &w.e), w.e);
+	assert_int_equal(pthread_join(r.thread, NULL), 0);
+	assert_status(&r.c, 202);
+	call_release(&r.c);
 }
 
 /* ---- release-hold ---- */
@@ -439,7 +464,7 @@ int main(void)
 		cmocka_unit_test(test_rollback_by_version), cmocka_unit_test(test_rollback_before_the_image_went),
 		cmocka_unit_test(test_rollback_refusals),
 		cmocka_unit_test(test_rollback_that_fails_or_is_superseded),
-		cmocka_unit_test(test_rollbacks_at_once),
+		cmocka_unit_test(test_rollbacks_at_once), cmocka_unit_test(test_rollback_while_the_image_goes),
 		cmocka_unit_test(test_release_hold),
 		cmocka_unit_test(test_apply_tells_what_is_held),
 		cmocka_unit_test(test_apply_of_what_is_pinned_and_held),

@@ -120,6 +120,84 @@ static void mistakes(void **state)
 	}
 }
 
+/* Or "-m --dry-run" rolls back, with that as its reason. */
+static void a_flag_is_no_value(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *says;
+	} rows[] = {
+		{"rollback shop -m --dry-run", "--message needs a value: REASON; write --message=--dry-run if that is meant"},
+		{"rollback shop --message --dry-run=server", "write --message=--dry-run=server if"},
+		{"rollback shop -e --no-wait", "--env needs a value: NAME; write --env=--no-wait if"}, {"rollback shop -m --project", "--message needs a value"},
+		{"rollback shop -m --message", "--message needs a value"}, {"invoke shop -d --method", "--data needs a value"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		WORDS(w, rows[i].line);
+		if (w.class != INVALID)
+			fail_msg("\"%s\" was taken", rows[i].line);
+		assert_string_equal(w.e.reason, "InvalidFlag");
+		if (!strstr(w.e.msg, rows[i].says))
+			fail_msg("\"%s\" does not say \"%s\"", w.e.msg, rows[i].says);
+	}
+	static const char *const fine[][2] = {{"rollback shop --message=--dry-run", "--dry-run"}, {"rollback shop -m --", "--"}, {"rollback shop -m -e", "-e"},
+					      {"rollback shop -m --dry-runs", "--dry-runs"}, {"rollback shop -m --follow", "--follow"}};
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+		WORDS(w, fine[i][0]);
+		assert_int_equal(w.class, OK);
+		assert_string_equal(flag_or(&w.c, FLAG_MESSAGE, ""), fine[i][1]);
+		assert_false(flag_on(&w.c, FLAG_DRY_RUN));
+	}
+}
+
+static void a_note_is_one_line_of_text(void **state)
+{
+	(void)state;
+	static const char *const bad[][2] = {{"a\nb", "control characters"}, {"a\tb", "control characters"}, {"\033[2J", "control characters"}, {"\x7f", "control characters"},
+					     {"\xc2\x9b" "31m", "control characters"}, {"caf\xe9", "not valid UTF-8"}};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		const char *note;
+		AUTO_FREE char *line = xprintf("rollback shop --message=%s", bad[i][0]);
+		WORDS(w, line);
+		assert_int_equal(w.class, OK);
+		assert_int_equal(flag_note(&w.c, &note, &w.e), INVALID);
+		assert_string_equal(w.e.reason, "InvalidFlag");
+		if (!strstr(w.e.msg, bad[i][1]))
+			fail_msg("\"%s\" does not say \"%s\"", w.e.msg, bad[i][1]);
+	}
+	const char *note;
+	WORDS(fine, "deploy . -m caf\xc3\xa9\xc2\xa0" "ok");
+	assert_int_equal(flag_note(&fine.c, &note, &fine.e), OK);
+	assert_string_equal(note, "caf\xc3\xa9\xc2\xa0" "ok");
+	WORDS(none, "deploy .");
+	assert_int_equal(flag_note(&none.c, &note, &none.e), OK);
+	assert_null(note);
+	AUTO_BUF struct buf line = BUF_INIT(4096);
+	(void)buf_puts(&line, "deploy . -m ");
+	for (size_t i = 0; i <= 1000; i++)
+		(void)buf_puts(&line, "x");
+	WORDS(longer, buf_str(&line));
+	assert_int_equal(flag_note(&longer.c, &note, &longer.e), INVALID);
+	assert_string_equal(longer.e.reason, "InvalidFlag"); /* no limit to raise */
+	assert_string_equal(longer.e.msg, "--message has more than 1000 bytes");
+}
+
+/* What JSON cannot hold must not become the default environment. */
+static void an_environment_is_not_lost(void **state)
+{
+	(void)state;
+	AUTO_JSON json_t *body = json_object();
+	WORDS(bad, "rollback shop -e caf\xe9");
+	assert_int_equal(flag_environment(&bad.c, body, &bad.e), INVALID);
+	assert_string_equal(bad.e.reason, "InvalidFlag");
+	WORDS(none, "rollback shop");
+	assert_int_equal(flag_environment(&none.c, body, &none.e), OK);
+	assert_int_equal(json_object_size(body), 0);
+	WORDS(given, "rollback shop -e dev");
+	assert_int_equal(flag_environment(&given.c, body, &given.e), OK);
+	assert_string_equal(json_str_or(body, "environment", ""), "dev");
+}
+
 static void there_may_not_be_too_many(void **state)
 {
 	(void)state;
@@ -332,6 +410,9 @@ int main(void)
 		cmocka_unit_test(switches_and_repeated_values),
 		cmocka_unit_test(one_letter_means_what_the_command_says),
 		cmocka_unit_test(mistakes),
+		cmocka_unit_test(a_flag_is_no_value),
+		cmocka_unit_test(a_note_is_one_line_of_text),
+		cmocka_unit_test(an_environment_is_not_lost),
 		cmocka_unit_test(there_may_not_be_too_many),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(objects_in_both_spellings),
