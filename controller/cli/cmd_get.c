@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/output.h"
+#include "cli/version_rows.h"
 #include "cli/wait.h"
 
 /* What can be listed: the five kinds, and what they become. */
@@ -36,7 +37,7 @@ static const struct listing listings[] = {
 	 {{"NAME", "metadata.name", false}, {"DEFAULT ENVIRONMENT", "spec.defaultEnvironment", false}, {"AGE", "@metadata.createdAt", false}}},
 	{" deployments deployment deploys ", "/api/deployments", "deployment", false, false, true,
 	 {{"FUNCTION", "function", false}, {"VERSION", "version", false}, {"STATUS", "status", false}, {"ACTIVE IN", "activeIn", false}, {"WHO", "createdBy", false},
-	  {"AGE", "@createdAt", false}, {"DIGEST", "#digest", false}, {"SIZE", "~size", false}, {"RUNTIME", "runtime", true}, {"SOURCE", "#sourceDigest", true},
+	  {"AGE", "@createdAt", false}, {"SERVED", "served", false}, {"DIGEST", "#digest", false}, {"SIZE", "~size", false}, {"RUNTIME", "runtime", true}, {"SOURCE", "#sourceDigest", true},
 	  {"ARCHIVE", "archive", true}, {"NOTE", "note", true}}},
 	{" targets target ", "/api/targets", "target", true, true, false,
 	 {{"FUNCTION", "function", false}, {"ENVIRONMENT", "environment", false}, {"MODE", "mode", false}, {"VERSION", "version", false},
@@ -83,8 +84,9 @@ static enum err_class print_items(const struct cli *c, const struct listing *l, 
 		AUTO_JSON json_t *list = json_pack("{s:s, s:s, s:O}", "apiVersion", API_VERSION, "kind", "List", "items", items);
 		return output_value(list, f, e);
 	}
+	AUTO_JSON json_t *rows = l->of_versions ? version_rows(items, c->arena) : NULL;
 	if (json_array_size(items) > 0)
-		columns_print(c, l->columns, items, f == FORMAT_WIDE);
+		columns_print(c, l->columns, rows ? rows : items, f == FORMAT_WIDE);
 	return OK;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/output.h"
+#include "cli/version_rows.h"
 
 /* One of the three lists that a function's history is. */
 struct history {
@@ -17,12 +18,12 @@ struct history {
 static const struct history versions = {
 	"deployments", "deployment", "version",
 	{{"VERSION", "version", false}, {"STATUS", "status", false}, {"ACTIVE IN", "activeIn", false}, {"WHO", "createdBy", false}, {"WHEN", "@createdAt", false},
-	 {"SOURCE", "#sourceDigest", false}, {"DIGEST", "#digest", false}, {"SIZE", "~size", false}, {"ARCHIVE", "archive", true}, {"MESSAGE", "message", true},
+	 {"SERVED", "served", false}, {"SOURCE", "#sourceDigest", false}, {"DIGEST", "#digest", false}, {"SIZE", "~size", false}, {"ARCHIVE", "archive", true}, {"MESSAGE", "message", true},
 	 {"NOTE", "note", false}}};
 
 static const struct history rollbacks = {
 	"rollbacks", "rollback", "id",
-	{{"WHEN", "@createdAt", false}, {"ENVIRONMENT", "environment", false}, {"FROM", "fromVersion", false}, {"TO", "toVersion", false}, {"IMAGE", "image", false},
+	{{"WHEN", "@createdAt", false}, {"ENVIRONMENT", "environment", false}, {"FROM", "from", false}, {"TO", "to", false}, {"IMAGE", "image", false},
 	 {"STATE", "state", false}, {"WHO", "actor", false}, {"TOOK", "^milliseconds", false}, {"ENDED BY", "liftedBy", true}, {"MESSAGE", "message", true},
 	 {"WHY", "note", false}}};
 
@@ -59,6 +60,27 @@ static void print_names(const struct history *h, const char *function, const jso
 	}
 }
 
+/* "18", and where there is room "18/r19": a version may have served with several settings. */
+static void set_place(json_t *row, const char *name, const char *version, const char *release, bool wide)
+{
+	long long v = json_int_or(row, version, 0), r = json_int_or(row, release, 0);
+	if (v)
+		json_object_set_new(row, name, wide && r ? json_sprintf("%lld/r%lld", v, r) : json_integer(v));
+}
+
+static void print_rows(const struct cli *c, const struct history *h, const json_t *items, bool wide)
+{
+	AUTO_JSON json_t *rows = h == &versions ? version_rows(items, c->arena) : json_deep_copy(items);
+	size_t i;
+	json_t *row;
+	if (h == &rollbacks)
+		json_array_foreach(rows, i, row) {
+			set_place(row, "from", "fromVersion", "fromRelease", wide);
+			set_place(row, "to", "toVersion", "toRelease", wide);
+		}
+	columns_print(c, h->columns, rows, wide);
+}
+
 static enum err_class print(const struct cli *c, const struct history *h, const char *function, const json_t *items, enum format f, struct err *e)
 {
 	if (f == FORMAT_JSON || f == FORMAT_YAML) {
@@ -68,7 +90,7 @@ static enum err_class print(const struct cli *c, const struct history *h, const 
 	if (f == FORMAT_NAME)
 		print_names(h, function, items);
 	else if (json_array_size(items) > 0)
-		columns_print(c, h->columns, items, f == FORMAT_WIDE);
+		print_rows(c, h, items, f == FORMAT_WIDE);
 	else
 		(void)fprintf(stderr, "none\n");
 	return OK;
@@ -94,6 +116,7 @@ enum exit_code cmd_history(struct cli *c)
 	    client_pages(cl, arena_printf(c->arena, "/api/functions/%s/%s", name, h->path), query, limit, &items, &more, &e) != OK ||
 	    print(c, h, name, items, f, &e) != OK)
 		return fail(c, &e);
+	(void)fflush(stdout); /* what follows stands below, in a file too */
 	if (more && f <= FORMAT_WIDE)
 		(void)fprintf(stderr, "the newest %zu; --limit shows more\n", limit);
 	return EXIT_OK;

@@ -12,7 +12,7 @@ struct column {
 	bool wide;           /* only with -o wide */
 };
 
-enum { MAX_COLUMNS = 12 };
+enum { MAX_COLUMNS = 16 };
 
 const char *column_cell(const json_t *item, const char *path, struct arena *a);
 

@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/columns.h"
 #include "cli/output.h"
+#include "cli/version_rows.h"
 
 /* "active in dev; runs in dev" */
 static const char *reasons(struct arena *a, const json_t *keepers)
@@ -28,7 +29,7 @@ static const char *with_size(struct arena *a, const json_t *d, const char *diges
 static void print_facts(const struct cli *c, const json_t *d)
 {
 	struct arena *a = c->arena;
-	const char *reason = json_str_or(d, "reason", ""), *message = json_str_or(d, "message", ""), *status = json_str_or(d, "status", "");
+	const char *reason = json_str_or(d, "reason", ""), *message = json_str_or(d, "message", ""), *status = version_status(d);
 	describe_value(c, "Version:", arena_printf(a, "%s/%lld", json_str_or(d, "function", ""), (long long)json_int_or(d, "version", 0)));
 	describe_value(c, "Project:", json_str_or(d, "project", ""));
 	describe_value(c, "Status:", *reason ? arena_printf(a, "%s: %s: %s", status, reason, message) : status);
@@ -37,7 +38,7 @@ static void print_facts(const struct cli *c, const json_t *d)
 	describe_value(c, "Note:", json_str_or(d, "note", ""));
 	describe_value(c, "Created:", json_str_or(d, "createdAt", ""));
 	describe_value(c, "Built:", json_str_or(d, "builtAt", ""));
-	describe_value(c, "First served:", json_str_or(d, "deployedAt", ""));
+	describe_value(c, "First served:", json_str_or(d, "deployedAt", json_is_string(json_object_get(d, "builtAt")) ? "never" : ""));
 	describe_value(c, "Archived:", json_str_or(d, "archivedAt", ""));
 	describe_value(c, "ID:", json_str_or(d, "id", ""));
 	describe_value(c, "Runtime:", json_str_or(d, "runtime", ""));

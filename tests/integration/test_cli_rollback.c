@@ -263,7 +263,7 @@ static void versions_in_tables(void **state)
 	must(deployment_failed(w.s, number(&w, &n), "BuildFailed", "no \033[31mcompiler", &w.e), w.e);
 	run(&w, &f, "history listed");
 	assert_exit(&f, 0);
-	assert_says(&f, "VERSION  STATUS  ACTIVE IN  WHO     WHEN  SOURCE");
+	assert_says(&f, "VERSION  STATUS  ACTIVE IN  WHO     WHEN  SERVED  SOURCE");
 	assert_says(&f, "4        failed  -          tester");
 	assert_says(&f, "3        ready   dev        tester");
 	assert_says(&f, "2.0 KiB  why\n");
@@ -304,6 +304,58 @@ static void versions_in_tables(void **state)
 	assert_not_says(&f, "Releases:");
 }
 
+/* A cell of the row whose VERSION that is; cells are two spaces apart. column: its heading. */
+static const char *cell(struct world *w, const struct fnctl *f, const char *version, const char *column)
+{
+	const char *text = buf_str(&f->out), *heading = strstr(text, column);
+	AUTO_FREE char *begin = xprintf("\n%s  ", version);
+	const char *row = strstr(text, begin);
+	if (!heading || !row)
+		fail_msg("no version %s or no column %s: %s", version, column, text);
+	const char *at = row + 1 + (heading - text);
+	const char *end = strstr(at, "  ");
+	return arena_strndup(&w->a, at, strcspn(at, "\n") < (size_t)(end ? end - at : 0) || !end ? strcspn(at, "\n") : (size_t)(end - at));
+}
+
+static void versions_of_every_sort(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	const char *release[3];
+	int64_t n;
+	with_three(&w, state, "sorts", release);
+	must(deployment_failed(w.s, number(&w, &n), "BuildFailed", "no compiler", &w.e), w.e);
+	(void)build(&w);
+	run(&w, &f, "history sorts");
+	assert_string_equal(cell(&w, &f, "5", "STATUS"), "ready");
+	assert_string_equal(cell(&w, &f, "5", "SERVED"), "never");
+	assert_string_equal(cell(&w, &f, "4", "SERVED"), "-"); /* there was nothing to serve */
+	const char *age = cell(&w, &f, "3", "SERVED");
+	assert_true(age[0] >= '0' && age[0] <= '9');
+	run(&w, &f, "get deployments sorts");
+	assert_says(&f, "AGE  SERVED  DIGEST");
+	assert_says(&f, "  never ");
+	run(&w, &f, "describe deployment/sorts/5");
+	assert_says(&f, "First served: never\n");
+	run(&w, &f, "describe deployment/sorts/4");
+	assert_not_says(&f, "First served:");
+
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET status = 'archived', archived_at = now() WHERE function_id = '%s' AND version IN (1, 5)", w.id));
+	(void)peek(&w, arena_printf(&w.a, "UPDATE function_deployments SET s3_key = NULL WHERE function_id = '%s' AND version = 1", w.id));
+	run(&w, &f, "history sorts");
+	assert_string_equal(cell(&w, &f, "5", "STATUS"), "archived");
+	assert_string_equal(cell(&w, &f, "5", "SERVED"), "never");
+	assert_string_equal(cell(&w, &f, "1", "STATUS"), "gone");
+	run(&w, &f, "get deployments sorts");
+	assert_says(&f, "  gone ");
+	run(&w, &f, "get deployment/sorts/1");
+	assert_says(&f, "  gone ");
+	run(&w, &f, "describe deployment/sorts/1");
+	assert_says(&f, "Status:       gone\n");
+	run(&w, &f, "history sorts -o json");
+	assert_not_says(&f, "gone"); /* what the API says, as it says it */
+}
+
 static void rollbacks_and_operations_in_tables(void **state)
 {
 	AUTO_WORLD struct world w;
@@ -319,6 +371,8 @@ static void rollbacks_and_operations_in_tables(void **state)
 	run(&w, &f, "history told --rollbacks");
 	assert_says(&f, "WHEN  ENVIRONMENT  FROM  TO  IMAGE  STATE  WHO   TOOK   WHY\n");
 	assert_says(&f, "dev          3     2   warm   done   root  1.4 s  it is slow\n");
+	run(&w, &f, "history told --rollbacks -o wide");
+	assert_says(&f, "dev          3/r3  2/r2  warm ");
 	run(&w, &f, "history told --rollbacks -o yaml");
 	assert_says(&f, "milliseconds: 1400");
 	run(&w, &f, "history told --rollbacks -o name");
@@ -336,6 +390,7 @@ int main(void)
 		cmocka_unit_test(wrong_words),
 		cmocka_unit_test(a_hold_and_its_end),
 		cmocka_unit_test(versions_in_tables),
+		cmocka_unit_test(versions_of_every_sort),
 		cmocka_unit_test(rollbacks_and_operations_in_tables),
 	};
 	return cmocka_run_group_tests(tests, env_set_up, env_tear_down);
