@@ -114,11 +114,27 @@ enum err_class deployment_by_version(struct store *s, const char *function_id, i
 	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
+/* A row that another transaction has, of a statement that does not wait. */
+static enum err_class at_once(enum err_class r, struct err *e)
+{
+	if (r == TRANSIENT && strcmp(e->reason, reason_token(R_DatabaseConflict)) == 0)
+		return err_set(e, CONFLICT, R_DatabaseConflict, "somebody else is just at work on this version");
+	return r;
+}
+
 enum err_class deployment_of_source(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret,
 				    bool *ret_found, struct err *e)
 {
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
 	enum err_class r = RUN(s, q_deployment_of_source, &res, e, function_id, source_digest);
+	return r ? r : take_maybe(&res, a, ret, ret_found, e);
+}
+
+enum err_class deployment_of_source_locked(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret,
+					   bool *ret_found, struct err *e)
+{
+	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
+	enum err_class r = at_once(RUN(s, q_deployment_of_source_lock, &res, e, function_id, source_digest), e);
 	return r ? r : take_maybe(&res, a, ret, ret_found, e);
 }
 
@@ -174,7 +190,7 @@ enum err_class deployment_restored(struct store *s, const char *id, struct err *
 enum err_class deployment_lock(struct store *s, const char *id, struct arena *a, const char **ret_status, struct err *e)
 {
 	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
-	enum err_class r = RUN(s, q_deployment_lock, &res, e, id);
+	enum err_class r = at_once(RUN(s, q_deployment_lock, &res, e, id), e);
 	if (r)
 		return r;
 	if (res.rows == 0)

@@ -153,6 +153,9 @@ enum err_class deployment_by_version(struct store *s, const char *function_id, i
 
 /* The newest version whose archive is in the artifact store and is this source. */
 enum err_class deployment_of_source(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e) MUST_USE;
+/* The same; its archive is not dropped before the end of the caller's transaction. CONFLICT DatabaseConflict as deployment_lock. */
+enum err_class deployment_of_source_locked(struct store *s, const char *function_id, const char *source_digest, struct arena *a, struct deployment_row *ret,
+					   bool *ret_found, struct err *e) MUST_USE;
 
 /* Takes the next number. CONFLICT DatabaseConflict when that is not `expected` any more (0: any). */
 struct deployment_new {
@@ -172,7 +175,8 @@ enum err_class deployments_built(struct store *s, const char *function_id, size_
 /* archived -> ready: the registry has the image again. CONFLICT while its deletion there is not finished. */
 enum err_class deployment_restored(struct store *s, const char *id, struct err *e) MUST_USE;
 
-/* Locks the version's row in the caller's transaction against being archived, and gives its status. INVALID NotFound. */
+/* Locks the version's row in the caller's transaction against being archived, and gives its status. INVALID NotFound; CONFLICT DatabaseConflict, at once, while
+ * another transaction has it: its image may just be being deleted, for as long as the registry takes (REGISTRY_DELETE_MS at most). */
 enum err_class deployment_lock(struct store *s, const char *id, struct arena *a, const char **ret_status, struct err *e) MUST_USE;
 
 /* A new deadline for a version that is still building. */

@@ -1,8 +1,11 @@
 #include "api/ask.h"
 
+#include <poll.h>
+
 #include "api/handlers.h"
 
-enum { TRIES = 10 };
+/* All pauses together are longer than a registry may take to delete an image, the longest that a race lasts. */
+enum { TRIES = 12, FIRST_PAUSE_MS = 10, LONGEST_PAUSE_MS = 400 };
 
 static enum err_class in_transaction(struct request *r, struct store *s, ask_fn *fn, const void *what, bool dry_run, json_t **ret, struct err *e)
 {
@@ -28,11 +31,14 @@ enum err_class ask(struct request *r, ask_fn *fn, const void *what, bool dry_run
 	struct store *s;
 	json_t *answer = NULL;
 	enum err_class c = request_store(r, &s, e);
-	for (int tries = 0; !c && tries < TRIES; tries++) { /* a lost race is tried again at once */
+	int pause_ms = FIRST_PAUSE_MS;
+	for (int tries = 0; !c && tries < TRIES; tries++) {
 		c = in_transaction(r, s, fn, what, dry_run, &answer, e);
 		if (c != CONFLICT || tries == TRIES - 1)
 			break;
 		c = OK;
+		(void)poll(NULL, 0, pause_ms); /* outside the transaction: nobody waits for us */
+		pause_ms = pause_ms * 2 < LONGEST_PAUSE_MS ? pause_ms * 2 : LONGEST_PAUSE_MS;
 	}
 	if (c)
 		return c;

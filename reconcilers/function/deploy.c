@@ -57,7 +57,7 @@ static enum err_class read_declared(struct deploying *k, struct err *e)
 	return OK;
 }
 
-/* A source that was admitted once may be built again. */
+/* A source that was admitted once may be built again. The version that has it is held until this one is numbered: from then on its archive stays for it. */
 static enum err_class check_source(struct deploying *k, struct err *e)
 {
 	const char *digest = k->m.spec.function.source_digest, *known = k->before.found ? k->before.m.spec.function.source_digest : NULL;
@@ -65,7 +65,7 @@ static enum err_class check_source(struct deploying *k, struct err *e)
 	bool found = k->r->uploaded || (digest && known && strcmp(digest, known) == 0);
 	enum err_class c = OK;
 	if (!found && digest && k->f.found)
-		c = deployment_of_source(k->s, k->f.id, digest, k->a, &earlier, &found, e);
+		c = deployment_of_source_locked(k->s, k->f.id, digest, k->a, &earlier, &found, e);
 	if (c || found)
 		return c;
 	return err_set(e, INVALID, R_SourceMissing, "the source %.71s was not uploaded", digest ? digest : "of the manifest");

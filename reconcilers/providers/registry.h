@@ -37,7 +37,9 @@ enum err_class registry_pull(struct registry *r, const char *repo, const struct 
 enum err_class registry_push(struct registry *r, const char *repo, const char *tag, const char *from_repo,
 			     const struct digest *manifest, const struct cache *c, struct err *e) MUST_USE;
 
-/* Deletes a manifest by digest; absent is fine. */
+/* Deletes a manifest by digest; absent is fine. The version's row is locked meanwhile, so it ends after REGISTRY_DELETE_MS, whatever the registry does: whether
+ * it was deleted is then not known. */
+enum { REGISTRY_DELETE_MS = 2000 };
 enum err_class registry_delete(struct registry *r, const char *repo, const struct digest *d, struct err *e) MUST_USE;
 
 #endif

@@ -186,7 +186,8 @@ enum err_class registry_delete(struct registry *r, const char *repo, const struc
 	AUTO_BUF struct buf answer = BUF_INIT(REGISTRY_ANSWER_MAX);
 	char text[DIGEST_TEXT];
 	int status = 0;
-	struct http_request q = { .method = "DELETE", .path = registry_path(&a, repo, "manifests", digest_text(d, text)), .out = &answer };
+	struct http_request q = { .method = "DELETE", .path = registry_path(&a, repo, "manifests", digest_text(d, text)), .total_ms = REGISTRY_DELETE_MS,
+				  .out = &answer };
 	enum err_class c = registry_check_repo(repo, e);
 	if (!c)
 		c = registry_call(r, &q, arena_printf(&a, "repository:%s:delete", repo), &status, e);

@@ -82,7 +82,7 @@ static enum err_class delete_image(struct pass *p, const struct fate_row *v, str
 	return registry_delete(p->registry, arena_strndup(p->arena, d.image_tag, (size_t)(colon - d.image_tag)), &image, e);
 }
 
-/* The row is held while the registry is asked: whoever is about to push or to refer to the same image waits for the outcome. */
+/* The row is held while the registry is asked: whoever is about to push the same image waits for the outcome, a rollback to it tries again. */
 static enum err_class let_go(struct pass *p, const struct fate_row *v, const struct step *s, struct err *e)
 {
 	bool kept = false, due = false, shared = false;

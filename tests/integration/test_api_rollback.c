@@ -283,8 +283,9 @@ static void test_rollback_while_the_image_goes(void **state)
 	must(deployment_lock(w.s, first, &w.a, &was, &w.e), w.e);
 	struct racer r = {.w = &w, .url = "http://localhost/api/functions/going/rollback"};
 	assert_int_equal(pthread_create(&r.thread, NULL, race, &r), 0);
+	static const char waits[] = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 	for (int64_t deadline = clock_mono_ms() + 10000; strcmp(peek(&w, gave_way), "0") == 0; (void)usleep(2000))
-		if (clock_mono_ms() > deadline)
+		if (clock_mono_ms() > deadline || strcmp(peek(&w, waits), "0") != 0)
 			fail_msg("the rollback waits for the version's row");
 	must(store_commit(w.s, &w.e), w.e);
 	assert_int_equal(pthread_join(r.thread, NULL), 0);

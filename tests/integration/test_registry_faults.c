@@ -197,6 +197,19 @@ static void pushes_that_fail(void **state)
 	registry_free(r);
 }
 
+/* Whoever deletes holds a lock. */
+static void a_deletion_ends_soon(void **state)
+{
+	enum { LONG_MS = 25000 };
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+	struct registry *r = client(f->fake, f->auth_file, LONG_MS);
+	int64_t start = clock_mono_ms();
+	assert_failure(registry_delete(r, "stall/x", &f->fake_image, &e), &e, TRANSIENT, "RegistryUnavailable");
+	assert_true(clock_mono_ms() - start < LONG_MS / 2);
+	registry_free(r);
+}
+
 static void credentials_stay_with_their_origin(void **state)
 {
 	struct fixture *f = *state;
@@ -257,7 +270,7 @@ int main(void)
 		T(pushes_that_work),
 		T(a_base_is_not_asked_for_again),
 		T(pushes_that_fail),
-		T(credentials_stay_with_their_origin),
+		T(a_deletion_ends_soon), T(credentials_stay_with_their_origin),
 		T(certificates_are_verified),
 		T(what_the_cache_has_is_not_fetched),
 	};

@@ -190,11 +190,9 @@ static void whatever_refers_to_a_version_keeps_it(void **state)
 struct other {
 	struct store *s;
 	const char *id;
-	const char *status;
 	bool done;
 	enum err_class class;
 	struct err e;
-	struct arena a;
 };
 
 static void *archives(void *arg)
@@ -203,17 +201,6 @@ static void *archives(void *arg)
 	o->class = store_begin(o->s, &o->e);
 	if (!o->class)
 		o->class = fate_archive(o->s, o->id, &o->done, &o->e);
-	if (!o->class)
-		o->class = store_commit(o->s, &o->e);
-	return NULL;
-}
-
-static void *locks(void *arg)
-{
-	struct other *o = arg;
-	o->class = store_begin(o->s, &o->e);
-	if (!o->class)
-		o->class = deployment_lock(o->s, o->id, &o->a, &o->status, &o->e);
 	if (!o->class)
 		o->class = store_commit(o->s, &o->e);
 	return NULL;
@@ -264,6 +251,47 @@ static void a_rollback_between_plan_and_archive_keeps_the_version(void **state)
 	assert_string_equal(status(c, old), "ready");
 }
 
+static void *drops(void *arg)
+{
+	struct other *o = arg;
+	o->class = store_begin(o->s, &o->e);
+	if (!o->class)
+		o->class = fate_drop_archive(o->s, o->id, &o->done, &o->e);
+	if (!o->class)
+		o->class = store_commit(o->s, &o->e);
+	return NULL;
+}
+
+/* Between looking for the source and numbering the version that is built of it. */
+static void an_archive_that_is_built_of_stays(void **state)
+{
+	struct store_case *c = *state;
+	const char *f = with_retention(c, KEEPS("1", "1")), *old = build(c, f);
+	(void)peek(c, "UPDATE function_deployments SET status = 'archived', image_deleted_at = now()");
+	for (int i = 0; i < 2; i++) {
+		const char *id = build(c, f);
+		(void)peek(c, arena_printf(&c->a, "ALTER TABLE function_deployments DISABLE TRIGGER function_deployments_immutable; "
+						  "UPDATE function_deployments SET source_digest = 'sha256:another' WHERE id = '%s'", id));
+	}
+	assert_non_null(strstr(due(c), "1:drop-archive"));
+	struct deployment_row row;
+	bool found = false;
+	int64_t n;
+	must(c, store_begin(c->s, &c->e));
+	must(c, deployment_of_source_locked(c->s, f, "sha256:src", &c->a, &row, &found, &c->e));
+	assert_true(found);
+	assert_string_equal(row.id, old);
+	struct other o = other(c, old);
+	pthread_t t;
+	assert_int_equal(pthread_create(&t, NULL, drops, &o), 0);
+	until_it_waits(c);
+	(void)new_version(c, c->s, f, &n, &c->e);
+	must(c, store_commit(c->s, &c->e));
+	end(&o, t);
+	assert_false(o.done);
+}
+
+/* It does not wait for it: it holds the function's row, and the registry may be slow. */
 static void a_rollback_after_the_archive_sees_it(void **state)
 {
 	struct store_case *c = *state;
@@ -273,14 +301,17 @@ static void a_rollback_after_the_archive_sees_it(void **state)
 	must(c, store_begin(c->s, &c->e));
 	must(c, fate_archive(c->s, old, &done, &c->e));
 	assert_true(done);
-	struct other o = other(c, old);
-	pthread_t t;
-	assert_int_equal(pthread_create(&t, NULL, locks, &o), 0);
-	until_it_waits(c);
+	struct store *rollback = store_new(c->conninfo);
+	const char *was;
+	must(c, store_begin(rollback, &c->e));
+	refuses(c, deployment_lock(rollback, old, &c->a, &was, &c->e), CONFLICT, "DatabaseConflict");
+	store_rollback(rollback);
 	must(c, store_commit(c->s, &c->e));
-	end(&o, t);
-	assert_string_equal(o.status, "archived");
-	arena_release(&o.a);
+	must(c, store_begin(rollback, &c->e));
+	must(c, deployment_lock(rollback, old, &c->a, &was, &c->e));
+	assert_string_equal(was, "archived");
+	store_rollback(rollback);
+	store_free(rollback);
 }
 
 static void who_pushes_an_image_waits_for_its_deletion(void **state)
@@ -526,6 +557,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(whatever_refers_to_a_version_keeps_it, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_between_plan_and_archive_keeps_the_version, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(a_rollback_after_the_archive_sees_it, store_setup, store_teardown),
+		cmocka_unit_test_setup_teardown(an_archive_that_is_built_of_stays, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(who_pushes_an_image_waits_for_its_deletion, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(an_image_goes_with_the_last_version_that_has_it, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(the_same_image_elsewhere_is_another, store_setup, store_teardown),
