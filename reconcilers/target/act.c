@@ -167,10 +167,12 @@ static enum err_class give_up(struct pass *p, const struct target_world *w, cons
 
 static enum err_class record_restored(struct pass *p, const char *function_id, const struct target_world *w, const struct step *s, struct err *e)
 {
+	const struct target_release *r = release_of(w, s->id);
+	const char *id = r ? r->deployment_id : w->wanted.deployment_id;
 	const char *message = arena_printf(p->arena, "the image of version %lld was pushed again from its archive", (long long)s->number);
-	enum err_class c = deployment_restored(p->store, w->wanted.deployment_id, e);
+	enum err_class c = deployment_restored(p->store, id, e);
 	if (!c)
-		c = function_log_add(p->store, function_id, w->wanted.deployment_id, p->key.environment, actor, "restore", message, e);
+		c = function_log_add(p->store, function_id, id, p->key.environment, actor, "restore", message, e);
 	return c;
 }
 
@@ -190,14 +192,14 @@ static enum err_class restore_image(struct pass *p, const struct target_world *w
 }
 
 /* A registry that has lost an image gets it back. */
-static enum err_class fetch_image(struct pass *p, const struct target_release *r, struct err *e)
+static enum err_class fetch_image(struct pass *p, const struct target_world *w, const struct target_release *r, const struct step *s, struct err *e)
 {
 	struct digest d;
 	if (!digest_parse(r->image, &d))
 		return err_set(e, BUG, R_Internal, "release %s has no image digest", r->id);
 	enum err_class c = registry_pull(p->registry, r->repository, &d, p->cache, e);
 	if (c == INVALID && strcmp(e->reason, reason_token(R_ImageMissing)) == 0)
-		c = push_from_archive(p, r, e);
+		c = r->archived ? restore_image(p, w, r, s, e) : push_from_archive(p, r, e);
 	return c;
 }
 
@@ -250,7 +252,7 @@ static enum err_class on_release(struct pass *p, const struct target_world *w, c
 	switch ((int)s->kind) {
 	case STEP_ROUTE:
 	case STEP_ROUTE_OWN: return route(p, w, r, s, e);
-	case STEP_FETCH_IMAGE: c = fetch_image(p, r, e); break;
+	case STEP_FETCH_IMAGE: c = fetch_image(p, w, r, s, e); break;
 	case STEP_RESTORE_IMAGE: c = restore_image(p, w, r, s, e); break;
 	default: c = start_instance(p, r, s->number, e); break;
 	}

@@ -7,6 +7,7 @@
 #include "reconcilers/restore.h"
 #include "reconcilers/retention/report.h"
 #include "reconcilers/retention/retention.h"
+#include "reconcilers/target/target.h"
 
 #define KEEPS(versions, archives) \
 	DOC("Function", "hello") "spec:\n  runtime: static\n  retention: {versions: " versions ", archives: " archives "}\n" \
@@ -65,7 +66,7 @@ static int open_place(void **state)
 	p->function = with_function(p->c);
 	p->registry = client(p->f->real, p->f->auth_file, CALL_MS);
 	p->away = client("http://127.0.0.1:1", p->f->auth_file, CALL_MS);
-	p->conf = (struct conf){.home = arena_printf(&p->c->a, "%s/home-%lld", p->f->home, (long long)clock_mono_ms()), .collect_grace_ms = OLD_MS};
+	p->conf = (struct conf){.home = arena_printf(&p->c->a, "%s/home-%lld", p->f->home, (long long)clock_mono_ms()), .collect_grace_ms = OLD_MS, .domain = "fn.localhost"};
 	assert_int_equal(artifacts_open_dir(conf_path(&p->conf, &p->c->a, "store"), &p->artifacts, &e), OK);
 	*state = p;
 	return 0;
@@ -183,6 +184,36 @@ static void an_archived_version_comes_back_with_the_same_digest(void **state)
 	struct pass pass = pass_of(p, p->registry);
 	must(p->c, image_restore(&pass, &d, &p->c->e));
 	assert_true(has_image(p, &one));
+}
+
+/* What serves is never archived; but should it be, the registry and the row say the same afterwards. */
+static void what_serves_from_an_archive_is_ready_again(void **state)
+{
+	struct place *p = *state;
+	struct store_case *c = p->c;
+	must(c, apply(c, KEEPS("1", "0"), NULL));
+	struct version one = publish(p, "served one");
+	(void)publish(p, "served two");
+	assert_string_equal(run(p, p->registry), "");
+	assert_string_equal(status(p, &one), "archived, deleted");
+	empty_cache(p);
+	int64_t n;
+	const char *release = mint(c, p->function, "prod", one.id, "a", &n);
+	must(c, target_want(c->s, p->function, "default", "hello", "prod", "explicit", 1, &c->e));
+	must(c, target_set_active(c->s, p->function, "prod", release, &c->e));
+	must(c, target_set_routed(c->s, p->function, "prod", release, "", &c->e));
+	struct pass pass = pass_of(p, p->registry);
+	struct target_world *world;
+	bool found = false;
+	clean_all(c);
+	must(c, work_enqueue(c->s, "target/default/hello/prod", &c->e));
+	must(c, work_claim(c->s, "tester", 60000, &pass.lease, &found, &c->e));
+	pass.key = (struct key_parts){"target", "default", "hello", "prod"};
+	must(c, target_desired(&pass, &world, &c->e));
+	const struct step fetch = {.kind = STEP_FETCH_IMAGE, .subject = "hello in prod", .id = release, .number = 1};
+	must(c, target_act(&pass, world, &fetch, &c->e));
+	assert_true(has_image(p, &one));
+	assert_string_equal(status(p, &one), "ready");
 }
 
 static void an_outage_deletes_nothing_and_ends(void **state)
@@ -460,7 +491,7 @@ static void the_report_says_why_and_how_much(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		P(an_archived_version_comes_back_with_the_same_digest), P(an_outage_deletes_nothing_and_ends),
+		P(an_archived_version_comes_back_with_the_same_digest), P(what_serves_from_an_archive_is_ready_again), P(an_outage_deletes_nothing_and_ends),
 		P(what_the_store_lost_is_pulled_before_the_image_goes), P(what_is_nowhere_keeps_its_version_but_no_other),
 		P(an_image_that_two_versions_have_goes_with_the_second), P(a_dropped_archive_takes_its_own_files_only),
 		P(the_cache_keeps_what_images_in_use_are_made_of),	P(what_is_about_to_be_started_is_spared),
