@@ -7,17 +7,6 @@
 
 enum { LIMIT = 200, LIMIT_MAX = 1000 };
 
-/* Four words: project, function, its id, a version. */
-static enum err_class check_cursor(const char *cursor, struct err *e)
-{
-	AUTO_FREE char *copy = xstrdup(cursor);
-	char *rest = NULL;
-	const char *project = strtok_r(copy, " ", &rest), *name = strtok_r(NULL, " ", &rest), *id = strtok_r(NULL, " ", &rest), *version = strtok_r(NULL, " ", &rest);
-	bool ok = project && name_valid(project) && name && name_valid(name) && id && strlen(id) + 1 == UUID_TEXT && strspn(id, "0123456789abcdef-") + 1 == UUID_TEXT &&
-		  version && strlen(version) < 10 && version[strspn(version, "0123456789")] == '\0' && !strtok_r(NULL, " ", &rest);
-	return ok ? OK : err_set(e, INVALID, R_BadRequest, "the cursor is not one that was given");
-}
-
 enum err_class get_gc(struct request *r, struct err *e)
 {
 	struct report_request q;
@@ -27,9 +16,7 @@ enum err_class get_gc(struct request *r, struct err *e)
 	if (!c)
 		c = request_name(r, "function", &q.function, e);
 	if (!c)
-		c = request_cursor(r, &q.cursor, e);
-	if (!c && q.cursor)
-		c = check_cursor(q.cursor, e);
+		c = request_cursor(r, CURSOR_VERSION, &q.cursor, e);
 	if (!c)
 		c = request_int(r, "limit", 1, LIMIT_MAX, LIMIT, &q.limit, e);
 	if (!c)

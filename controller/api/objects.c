@@ -13,7 +13,7 @@ enum err_class list_objects(struct request *r, struct err *e)
 	if (!c)
 		c = request_bool(r, "all", &all, e);
 	if (!c)
-		c = request_cursor(r, &cursor, e);
+		c = request_cursor(r, CURSOR_OBJECT, &cursor, e);
 	if (!c)
 		c = request_int(r, "limit", 1, LIMIT_MAX, LIMIT, &limit, e);
 	if (!c)

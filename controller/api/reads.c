@@ -46,7 +46,7 @@ enum err_class get_all_deployments(struct request *r, struct err *e)
 	if (!c)
 		c = request_bool(r, "all", &all, e);
 	if (!c)
-		c = request_cursor(r, &params[1], e);
+		c = request_cursor(r, CURSOR_MOMENT, &params[1], e);
 	if (!c)
 		c = request_int(r, "limit", 1, LIMIT_MAX, LIMIT, &limit, e);
 	if (c)
@@ -114,11 +114,11 @@ enum err_class get_rollback(struct request *r, struct err *e)
 	return c;
 }
 
-static enum err_class answer_pages(struct request *r, enum store_read what, struct err *e)
+static enum err_class answer_pages(struct request *r, enum store_read what, enum cursor_form form, struct err *e)
 {
 	const char *params[4];
 	int64_t limit;
-	enum err_class c = request_cursor(r, &params[2], e);
+	enum err_class c = request_cursor(r, form, &params[2], e);
 	if (!c)
 		c = request_int(r, "limit", 1, LIMIT_MAX, LIMIT, &limit, e);
 	if (!c)
@@ -129,11 +129,11 @@ static enum err_class answer_pages(struct request *r, enum store_read what, stru
 	return answer(r, what, ARRAY_LEN(params), params, e);
 }
 
-enum err_class get_deployments(struct request *r, struct err *e) { return answer_pages(r, READ_DEPLOYMENTS, e); }
+enum err_class get_deployments(struct request *r, struct err *e) { return answer_pages(r, READ_DEPLOYMENTS, CURSOR_NUMBER, e); }
 
-enum err_class get_rollbacks(struct request *r, struct err *e) { return answer_pages(r, READ_ROLLBACKS, e); }
+enum err_class get_rollbacks(struct request *r, struct err *e) { return answer_pages(r, READ_ROLLBACKS, CURSOR_MOMENT, e); }
 
-enum err_class get_history(struct request *r, struct err *e) { return answer_pages(r, READ_FUNCTION_LOGS, e); }
+enum err_class get_history(struct request *r, struct err *e) { return answer_pages(r, READ_FUNCTION_LOGS, CURSOR_NUMBER, e); }
 
 enum err_class get_function_targets(struct request *r, struct err *e)
 {

@@ -69,18 +69,6 @@ enum err_class request_name(const struct request *r, const char *name, const cha
 	return OK;
 }
 
-enum err_class request_cursor(const struct request *r, const char **ret, struct err *e)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=.:/+ ";
-	const char *v = request_query(r, "cursor");
-	if (v && !*v)
-		v = NULL;
-	if (v && (strlen(v) > 200 || strspn(v, plain) != strlen(v)))
-		return err_set(e, INVALID, R_BadRequest, "?cursor= must be the `next` of an earlier page");
-	*ret = v;
-	return OK;
-}
-
 static bool listed(const char *words, const char *word)
 {
 	size_t n = strlen(word);

@@ -95,7 +95,6 @@ enum err_class request_bool(const struct request *r, const char *name, bool *ret
 enum err_class request_int(const struct request *r, const char *name, int64_t min, int64_t max, int64_t fallback, int64_t *ret, struct err *e) MUST_USE;
 /* A name in the query: NULL when absent, INVALID BadRequest when it breaks the rules. */
 enum err_class request_name(const struct request *r, const char *name, const char **ret, struct err *e) MUST_USE;
-enum err_class request_cursor(const struct request *r, const char **ret, struct err *e) MUST_USE;
 /* Whether every parameter in the query is one that the route takes. */
 enum err_class request_check_query(struct request *r, struct err *e) MUST_USE;
 bool request_accepts_events(const struct request *r);
@@ -105,6 +104,16 @@ enum err_class request_object(struct request *r, enum kind kind, const char **re
 enum err_class request_function(struct request *r, const char **ret_project, const char **ret_name, struct err *e) MUST_USE;
 /* Gives the store back before the handler's end, where the rest may take long. */
 void request_give_store(struct request *r);
+
+/* cursor.c */
+enum cursor_form {
+	CURSOR_NUMBER,  /* "17": a version, the number of an entry */
+	CURSOR_MOMENT,  /* "2026-11-20T13:05:00.123456Z_<id>" */
+	CURSOR_OBJECT,  /* "default/hello" */
+	CURSOR_VERSION  /* "default hello <id of the function> 17" */
+};
+/* NULL for the first page. INVALID BadRequest for what no page can have given. */
+enum err_class request_cursor(const struct request *r, enum cursor_form form, const char **ret, struct err *e) MUST_USE;
 
 /* reply.c. The last one given is sent. */
 void reply_json(struct request *r, int status, json_t *j /* stolen */);

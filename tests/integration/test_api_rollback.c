@@ -219,7 +219,7 @@ static void test_rollback_that_fails_or_is_superseded(void **state)
 	assert_at(&w, "items/0/id", arena_printf(&w.a, "\"%s\"", first));
 	assert_at(&w, "next", "null");
 	read_below(&w, "rollbacks?cursor=nonsense");
-	assert_answer(&w.c, 400, "InvalidValue");
+	assert_answer(&w.c, 400, "BadRequest");
 	read_below(&w, arena_printf(&w.a, "rollbacks/%s", w.id));
 	assert_answer(&w.c, 404, "NotFound");
 	read_below(&w, "rollbacks/1");
@@ -453,7 +453,7 @@ static void test_versions_of_all_functions(void **state)
 	ask(w.t, &w.c, "GET", "/api/deployments?project=else&all=true&limit=1");
 	assert_at(&w, "items/0/function", "\"beta\"");
 	ask(w.t, &w.c, "GET", "/api/deployments?cursor=nonsense");
-	assert_answer(&w.c, 400, "InvalidValue");
+	assert_answer(&w.c, 400, "BadRequest");
 	ask(w.t, &w.c, "GET", "/api/deployments?limit=0");
 	assert_answer(&w.c, 400, "BadRequest");
 }
