@@ -10,7 +10,7 @@ int error_status(const struct err *e, const json_t *problems)
 		enum reason reason;
 		int status;
 	} special[] = {
-		{R_NotFound, 404}, {R_MethodNotAllowed, 405}, {R_OwnedByManifest, 409}, {R_InUse, 409}, {R_TooLarge, 413},
+		{R_NotFound, 404}, {R_MethodNotAllowed, 405}, {R_OwnedByManifest, 409}, {R_Pinned, 409}, {R_InUse, 409}, {R_TooLarge, 413},
 		{R_DigestMismatch, 422}, {R_Unauthenticated, 401},
 	};
 	if (json_array_size(problems) > 0 && strcmp(e->reason, "OwnedByManifest") != 0)

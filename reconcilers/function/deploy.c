@@ -112,7 +112,7 @@ static enum err_class check_pin(struct deploying *k, struct err *e)
 	k->moves_by_itself = p->to == PIN_LATEST || (p->to == PIN_NUMBER && p->number == k->f.next_version);
 	if (k->moves_by_itself)
 		return OK;
-	return err_set(e, INVALID, R_OwnedByManifest, "%s is pinned to %s in %s by pin/%s (%s): change the pin, which force does not move, or name another environment",
+	return err_set(e, INVALID, R_Pinned, "%s is pinned to %s in %s by pin/%s (%s): change the pin, which force does not move, or name another environment",
 		       k->r->function, p->word, k->environment, pin.m.name, pin.source);
 }
 

@@ -21,8 +21,8 @@ struct deploy_request {
  *
  *   {"project", "function", "id", "version": 4, "deploymentId", "environment", "generation", "created": bool, "released": {hold that ended} or null}
  *
- * INVALID NotFound, InvalidReference (runtime, environment), SourceMissing, OwnedByManifest: the function's source, or the environment that a pin binds to
- * another version. CONFLICT: a lost race, also while the function is being removed. */
+ * INVALID NotFound, InvalidReference (runtime, environment), SourceMissing, OwnedByManifest: the function's source; Pinned: the environment that a pin binds
+ * to another version. CONFLICT: a lost race, also while the function is being removed. */
 enum err_class deploy_request(struct store *s, const struct deploy_request *r, struct arena *a, json_t **ret, struct err *e) MUST_USE;
 
 #endif

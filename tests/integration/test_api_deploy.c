@@ -313,10 +313,10 @@ static void test_where_it_serves(void **state)
 	ask_json(t, &c, "POST", "/api/apply", apply_body(t, PIN("stays", "placed", "production", "1"), NULL, NULL));
 	assert_status(&c, 200);
 	deploy(t, &c, "placed", "{\"environment\":\"production\"}");
-	assert_answer(&c, 409, "OwnedByManifest");
+	assert_answer(&c, 409, "Pinned");
 	assert_non_null(strstr(buf_str(&c.text), "pin/stays (test.yaml:1)"));
 	deploy(t, &c, "placed", "{\"environment\":\"production\",\"force\":true}");
-	assert_answer(&c, 409, "OwnedByManifest");
+	assert_answer(&c, 409, "Pinned");
 	/* Pinned to this one, or to the newest: it moves by itself. */
 	ask_json(t, &c, "POST", "/api/apply", apply_body(t, PIN("stays", "placed", "production", "3"), NULL, NULL));
 	deploy(t, &c, "placed", "{\"environment\":\"production\"}");
