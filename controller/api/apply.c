@@ -141,14 +141,12 @@ static enum err_class in_transaction(struct request *r, struct store *s, struct 
 		c = each(r, s, job, check_one, e);
 	if (!c)
 		c = admission_verdict(r, e);
+	if (!c)
+		c = find_holds(r, s, job, e);
 	if (c)
 		return c;
 	if (job->plan)
 		ask_steps(r, s, job);
-	else
-		c = find_holds(r, s, job, e);
-	if (c)
-		return c;
 	if (job->plan || job->ad.dry_run) {
 		store_rollback(s);
 		return OK;
@@ -197,11 +195,11 @@ static json_t *item_json(const struct job *job, const struct manifest *m)
 	json_object_set_new(j, "project", json_string(m->project));
 	json_object_set_new(j, "name", json_string(m->name));
 	json_object_set_new(j, "change", json_string(change_name(o->applied.change)));
+	if (json_array_size(o->held) > 0)
+		json_object_set(j, "held", o->held);
 	if (!job->plan) {
 		json_object_set_new(j, "generation", json_integer(o->applied.generation));
 		json_object_set_new(j, "uid", json_string(o->applied.uid));
-		if (json_array_size(o->held) > 0)
-			json_object_set(j, "held", o->held);
 		return j;
 	}
 	json_object_set(j, "diff", o->diff);

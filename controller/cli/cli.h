@@ -85,6 +85,8 @@ const char *cli_project(const struct cli *c);
 
 /* Prints "error: …", the hint, and for a manifest each problem with its position; gives the exit code that fits the class. */
 enum exit_code fail(const struct cli *c, const struct err *e);
+/* The same with another next step than the reason's own. */
+enum exit_code fail_next(const struct cli *c, const struct err *e, const char *next);
 /* The same for problems that were found here, before anything was sent. */
 enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, const struct err *e);
 
@@ -97,6 +99,8 @@ enum err_class check_name(const char *name, struct err *e) MUST_USE;
 enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e) MUST_USE;
 /* The same where more may follow: args[at]. */
 enum err_class function_word(const struct cli *c, size_t at, const char *usage, const char **ret, struct err *e) MUST_USE;
+/* "hello", with "-p team" behind it outside the default project: as a next step names it. */
+const char *command_subject(const struct cli *c, const char *name);
 /* "3" or "v3". INVALID InvalidFlag. */
 enum err_class version_argument(const char *word, int64_t *ret, struct err *e) MUST_USE;
 /* "hello/3", or "hello" with the number in args[next]; *ret_version 0 where there is none. INVALID InvalidFlag, InvalidName. */

@@ -16,6 +16,9 @@ void client_free(struct client *cl);
 enum err_class client_call(struct client *cl, const char *method, const char *path, const char *const *query, const json_t *body, json_t **ret,
 			   struct err *e) MUST_USE;
 
+/* fail() of a call about one version: where there is the function but not that version, the next step is its history. */
+enum exit_code fail_version(struct cli *c, const char *function, int64_t version, const struct err *e);
+
 /* HEAD: whether it is there. */
 enum err_class client_exists(struct client *cl, const char *path, bool *ret, struct err *e) MUST_USE;
 /* PUT of a file's content from the descriptor's start. */

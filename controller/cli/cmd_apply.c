@@ -1,8 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "cli/output.h"
-#include "cli/rollback_text.h"
+#include "cli/holds.h"
 #include "cli/sources.h"
 #include "cli/wait.h"
 
@@ -23,28 +22,20 @@ static void print_changes(const json_t *items, bool dry)
 	(void)fflush(stdout);
 }
 
-/* Says where a rollback keeps it from serving, and how that ends; whether there is such a place. */
-static bool print_holds(const struct cli *c, const json_t *items)
+/* Whether there is something that a rollback keeps from serving; waiting has told of what it found held. */
+static bool print_holds(const struct cli *c, const json_t *items, const struct waited *waited)
 {
 	bool any = false;
-	size_t i, k;
-	json_t *it, *hold;
+	size_t i;
+	json_t *it;
 	json_array_foreach(items, i, it) {
-		const char *kind = kind_info(kind_named(json_str_or(it, "kind", "")))->singular, *name = json_str_or(it, "name", "");
-		json_array_foreach(json_object_get(it, "held"), k, hold) {
-			const char *note = json_str_or(hold, "note", ""), *environment = json_str_or(hold, "environment", "");
-			const char *function = json_str_or(hold, "function", name);
-			const char *line = arena_printf(c->arena, "%s/%s: held in %s at version %lld by %s's rollback%s%s; `%s` ends it", kind, name, environment,
-							(long long)json_int_or(hold, "version", 0), json_str_or(hold, "actor", ""), *note ? ": " : "", note,
-							release_command(c->arena, json_str_or(it, "project", "default"), function, environment));
-			(void)fprintf(stderr, "%s\n", plain_copy(c->arena, line));
-			any = true;
-		}
+		bool told = waited && waited[i].kind == KIND_FUNCTION && waited[i].held && !waited[i].done;
+		any = told || holds_print(c, it) || any;
 	}
 	return any;
 }
 
-static enum exit_code wait_for(struct cli *c, const json_t *items, int64_t timeout_ms)
+static struct waited *to_wait_for(const struct cli *c, const json_t *items)
 {
 	size_t n = json_array_size(items), i;
 	struct waited *objects = arena_array(c->arena, n, sizeof *objects);
@@ -56,7 +47,7 @@ static enum exit_code wait_for(struct cli *c, const json_t *items, int64_t timeo
 			.name = json_str_or(it, "name", ""),
 			.generation = json_int_or(it, "generation", 0),
 		};
-	return wait_ready(c, objects, n, timeout_ms);
+	return objects;
 }
 
 enum exit_code cmd_apply(struct cli *c)
@@ -86,7 +77,8 @@ enum exit_code cmd_apply(struct cli *c)
 		return fail(c, &e);
 	const json_t *items = json_object_get(answer, "items");
 	print_changes(items, dry);
-	enum exit_code held = print_holds(c, items) && !dry ? EXIT_HELD : EXIT_OK;
-	enum exit_code waited = flag_on(c, FLAG_WAIT) && !dry ? wait_for(c, items, timeout_ms) : EXIT_OK;
-	return waited == EXIT_OK ? held : waited;
+	struct waited *waited = flag_on(c, FLAG_WAIT) && !dry ? to_wait_for(c, items) : NULL;
+	enum exit_code code = waited ? wait_ready(c, waited, json_array_size(items), timeout_ms) : EXIT_OK;
+	bool held = print_holds(c, items, waited);
+	return code == EXIT_OK && held && !dry ? EXIT_HELD : code;
 }

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/holds.h"
 #include "cli/sources.h"
 
 static const char *colour_of(const struct cli *c, const char *op)
@@ -58,8 +59,10 @@ enum exit_code cmd_diff(struct cli *c)
 	json_t *it;
 	json_array_foreach(json_object_get(answer, "items"), i, it)
 		print_item(c, it);
+	(void)fflush(stdout); /* what goes to standard error stands below, in a file too */
+	json_array_foreach(json_object_get(answer, "items"), i, it)
+		(void)holds_print(c, it);
 	int64_t changes = json_int_or(answer, "changes", 0);
-	(void)fflush(stdout); /* the sum stands below, in a file too */
 	(void)fprintf(stderr, changes ? "%lld to change; `fnctl apply` does it\n" : "nothing to change\n", (long long)changes);
 	return changes ? EXIT_DIFFERENT : EXIT_OK;
 }

@@ -69,15 +69,26 @@ static void print_totals(const struct cli *c, const json_t *report)
 	(void)printf("%s%s; `fnctl gc` does it\n", cache, uploads);
 }
 
+/* One that has nothing to collect, or one that never was. */
+static enum err_class find_function(struct cli *c, const char *name, struct err *e)
+{
+	struct client *cl;
+	const char *query[] = {"project", cli_project(c), NULL};
+	enum err_class class = cli_client(c, &cl, e);
+	return class ? class : client_call(cl, "GET", object_path(c, KIND_FUNCTION, name), query, NULL, NULL, e);
+}
+
 static enum exit_code show(struct cli *c, const char *function, enum format f)
 {
 	struct err e = ERR_INIT;
 	AUTO_JSON json_t *report = NULL;
 	if (fetch_report(c, function, &report, &e) != OK)
 		return fail(c, &e);
+	const json_t *items = json_object_get(report, "items");
+	if (function && json_array_size(items) == 0 && find_function(c, function, &e) != OK)
+		return fail(c, &e);
 	if (f == FORMAT_JSON || f == FORMAT_YAML)
 		return output_value(report, f, &e) == OK ? EXIT_OK : fail(c, &e);
-	const json_t *items = json_object_get(report, "items");
 	if (json_array_size(items) > 0)
 		columns_print(c, columns, items, f == FORMAT_WIDE);
 	print_totals(c, report);
@@ -124,8 +135,9 @@ static enum exit_code ended(struct cli *c, const json_t *run, enum format f)
 	if (strcmp(json_str_or(run, "state", ""), "done") == 0)
 		return EXIT_OK;
 	(void)fflush(stdout);
-	(void)fprintf(stderr, "error: not everything could be collected: %s (%s)\n  next: the next collection tries again; `fnctl get work` shows what is tried\n",
-		      plain_copy(c->arena, json_str_or(run, "message", "")), json_str_or(run, "reason", ""));
+	const char *reason = json_str_or(run, "reason", ""), *hint = reason_hint(reason);
+	(void)fprintf(stderr, "error: not everything could be collected: %s (%s)\n  next: %s%s`fnctl gc` tries again, as the next collection will\n",
+		      plain_copy(c->arena, json_str_or(run, "message", "")), reason, hint, *hint ? "; " : "");
 	return EXIT_FAILED;
 }
 
@@ -148,7 +160,7 @@ static enum exit_code wait_run(struct cli *c, struct client *cl, int64_t id, int
 		if (clock_mono_ms() - start < timeout_ms)
 			continue;
 		(void)err_set(&e, TRANSIENT, R_Timeout, "collection %lld is not done after %lld s; it goes on", (long long)id, (long long)(timeout_ms / 1000));
-		return fail(c, &e);
+		return fail_next(c, &e, "`fnctl gc` waits for it, and collects what is left; `fnctl gc --dry-run` shows that");
 	}
 }
 
@@ -171,6 +183,8 @@ enum exit_code cmd_gc(struct cli *c)
 	enum err_class class = output_format(c, &f, &e);
 	if (!class)
 		class = flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e);
+	if (!class && f == FORMAT_NAME)
+		class = err_set(&e, INVALID, R_InvalidFlag, "-o name: a collection is of no objects; json and yaml have all of it");
 	if (!class && c->args.n > 1)
 		class = err_set(&e, INVALID, R_InvalidFlag, "one function at a time: \"%.40s\" is too many", c->args.items[1]);
 	if (!class && function && !flag_on(c, FLAG_DRY_RUN))

@@ -243,7 +243,7 @@ enum exit_code cmd_get(struct cli *c)
 	json_t *items = NULL;
 	if (fetch(c, &s, &items, &e) != OK || print_items(c, s.l, items, is_one(&s), f, &e) != OK) {
 		json_decref(items);
-		return fail(c, &e);
+		return s.version ? fail_version(c, s.name, s.version, &e) : fail(c, &e);
 	}
 	if (json_array_size(items) == 0 && f <= FORMAT_WIDE)
 		(void)fprintf(stderr, "none\n");

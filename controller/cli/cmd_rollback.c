@@ -23,13 +23,30 @@ static void pause_between_looks(int64_t since_start_ms)
 	(void)poll(NULL, 0, ms);
 }
 
-static enum exit_code late(struct cli *c, const json_t *answer, int64_t timeout_ms)
+static enum exit_code late(struct cli *c, const json_t *answer, const char *cause, int64_t timeout_ms)
+{
+	const char *function = json_str_or(answer, "function", "");
+	const char *what = arena_printf(c->arena, "%s in %s does not serve version %lld", function, json_str_or(answer, "environment", ""),
+					(long long)json_int_or(json_object_get(answer, "to"), "version", 0));
+	return wait_late(c, function, what, cause, timeout_ms);
+}
+
+/* What keeps it waiting, as a line of progress: something outside that is away, or the controller itself. "": nothing that is known. */
+static const char *see_cause(struct cli *c, struct client *cl, const json_t *answer, struct waited *w, size_t *drawn)
 {
 	struct err e = ERR_INIT;
-	(void)err_set(&e, TRANSIENT, R_Timeout, "%s in %s does not serve version %lld after %lld s; it goes on", json_str_or(answer, "function", ""),
-		      json_str_or(answer, "environment", ""), (long long)json_int_or(json_object_get(answer, "to"), "version", 0),
-		      (long long)(timeout_ms / 1000));
-	return fail(c, &e);
+	AUTO_JSON json_t *page = NULL;
+	const char *query[] = {"project", json_str_or(answer, "project", "default"), "environment", json_str_or(answer, "environment", ""), NULL};
+	const char *path = arena_printf(c->arena, "%s/targets", object_path(c, KIND_FUNCTION, w->name)), *reason = NULL, *message = "";
+	enum err_class class = client_call(cl, "GET", path, query, NULL, &page, &e);
+	if (class == TRANSIENT)
+		reason = e.reason, message = e.msg;
+	else if (!class)
+		reason = target_outage(json_array_get(json_object_get(page, "items"), 0), &message);
+	if (!reason)
+		return "";
+	wait_progress(c, w, drawn, reason, message);
+	return arena_printf(c->arena, "%s: %s", reason, message);
 }
 
 static enum exit_code ended(const struct cli *c, const json_t *answer, const json_t *record)
@@ -58,6 +75,9 @@ static enum exit_code wait_rollback(struct cli *c, const json_t *answer, int64_t
 	const char *project = json_str_or(answer, "project", "default");
 	const char *query[] = {"project", project, NULL};
 	const char *path = arena_printf(c->arena, "/api/functions/%s/rollbacks/%s", json_str_or(answer, "function", ""), json_str_or(answer, "id", ""));
+	struct waited w = {.kind = KIND_FUNCTION, .name = json_str_or(answer, "function", "")};
+	size_t drawn = 0;
+	const char *cause = "";
 	for (int64_t start = clock_mono_ms();;) {
 		AUTO_JSON json_t *record = NULL;
 		enum err_class class = client_call(cl, "GET", path, query, NULL, &record, &e);
@@ -66,8 +86,10 @@ static enum exit_code wait_rollback(struct cli *c, const json_t *answer, int64_t
 		if (!class && !is_open(record))
 			return ended(c, answer, record);
 		int64_t waited = clock_mono_ms() - start;
+		if (waited >= OUTAGE_AFTER_MS)
+			cause = see_cause(c, cl, answer, &w, &drawn);
 		if (waited >= timeout_ms)
-			return late(c, answer, timeout_ms);
+			return late(c, answer, cause, timeout_ms);
 		pause_between_looks(waited);
 	}
 }
@@ -107,9 +129,10 @@ enum exit_code cmd_rollback(struct cli *c)
 	AUTO_JSON json_t *answer = NULL;
 	const char *query[] = {"project", cli_project(c), NULL};
 	if (function_word(c, 0, "fnctl rollback NAME [VERSION]", &name, &e) != OK || request_body(c, body, &e) != OK ||
-	    flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK || cli_client(c, &cl, &e) != OK ||
-	    client_call(cl, "POST", arena_printf(c->arena, "/api/functions/%s/rollback", name), query, body, &answer, &e) != OK)
+	    flag_duration(c, FLAG_TIMEOUT, WAIT_DEFAULT_MS, &timeout_ms, &e) != OK || cli_client(c, &cl, &e) != OK)
 		return fail(c, &e);
+	if (client_call(cl, "POST", arena_printf(c->arena, "/api/functions/%s/rollback", name), query, body, &answer, &e) != OK)
+		return fail_version(c, name, json_int_or(body, "version", 0), &e);
 	AUTO_BUF struct buf text = BUF_INIT(TEXT_MAX);
 	rollback_plan_text(answer, c->arena, &text);
 	print(stdout, c, &text);

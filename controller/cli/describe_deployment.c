@@ -89,7 +89,7 @@ enum exit_code describe_deployment(struct cli *c, const char *word, size_t next)
 	}
 	const char *path = arena_printf(c->arena, "/api/functions/%s/deployments/%lld", name, (long long)version);
 	if (cli_client(c, &cl, &e) != OK || client_call(cl, "GET", path, query, NULL, &d, &e) != OK)
-		return fail(c, &e);
+		return fail_version(c, name, version, &e);
 	print_facts(c, d);
 	if (json_array_size(json_object_get(d, "releases")) > 0)
 		print_releases(c, json_object_get(d, "releases"));

@@ -8,7 +8,7 @@ static enum exit_code exit_code_of(const struct err *e)
 {
 	if (strcmp(e->reason, "ControllerUnavailable") == 0)
 		return EXIT_UNREACHABLE;
-	if (strcmp(e->reason, "OwnedByManifest") == 0)
+	if (strcmp(e->reason, "OwnedByManifest") == 0 || strcmp(e->reason, "Pinned") == 0)
 		return EXIT_CONFLICT;
 	if (strcmp(e->reason, "GatewayUnavailable") == 0)
 		return EXIT_FAILED; /* the controller has answered */
@@ -39,11 +39,21 @@ static void print_local(const struct problem *p)
 		      reason_token(p->reason));
 }
 
-static enum exit_code end(const struct err *e)
+/* The hint with the name that stands on the line for NAME, as a command takes it. */
+static const char *hint_about(const struct cli *c, const char *reason)
 {
-	const char *hint = reason_hint(e->reason);
-	if (*hint)
-		(void)fprintf(stderr, "  next: %s\n", hint);
+	static const char word[] = "NAME";
+	const char *hint = reason_hint(reason), *at = strstr(hint, word), *name;
+	struct err ignored = ERR_INIT;
+	if (!at || function_word(c, 0, "", &name, &ignored) != OK)
+		return hint;
+	return arena_printf(c->arena, "%.*s%s%s", (int)(at - hint), hint, command_subject(c, name), at + sizeof word - 1);
+}
+
+static enum exit_code end(const struct err *e, const char *next)
+{
+	if (*next)
+		(void)fprintf(stderr, "  next: %s\n", next);
 	return exit_code_of(e);
 }
 
@@ -53,15 +63,35 @@ enum exit_code fail_locally(const struct cli *c, const struct manifests *docs, c
 	(void)fprintf(stderr, "error: %s (%s)\n", e->msg, e->reason);
 	for (size_t i = 0; i < docs->nproblems; i++)
 		print_local(&docs->problems[i]);
-	return end(e);
+	return end(e, reason_hint(e->reason));
 }
 
-enum exit_code fail(const struct cli *c, const struct err *e)
+enum exit_code fail(const struct cli *c, const struct err *e) { return fail_next(c, e, hint_about(c, e->reason)); }
+
+enum exit_code fail_next(const struct cli *c, const struct err *e, const char *next)
 {
 	(void)fprintf(stderr, "error: %s (%s)\n", plain_copy(c->arena, e->msg), e->reason);
 	size_t i;
 	json_t *p;
 	json_array_foreach(client_problems(c->client), i, p)
 		print_problem(p);
-	return end(e);
+	return end(e, next);
+}
+
+/* Whether the API says that there is none. */
+static bool is_missing(struct cli *c, const char *path)
+{
+	struct err e = ERR_INIT;
+	struct client *cl;
+	const char *query[] = {"project", cli_project(c), NULL};
+	return cli_client(c, &cl, &e) == OK && client_call(cl, "GET", path, query, NULL, NULL, &e) == INVALID && strcmp(e.reason, "NotFound") == 0;
+}
+
+enum exit_code fail_version(struct cli *c, const char *function, int64_t version, const struct err *e)
+{
+	const char *path = arena_printf(c->arena, "/api/functions/%s", function);
+	if (!version || strcmp(e->reason, "NotFound") != 0 || is_missing(c, path) ||
+	    !is_missing(c, arena_printf(c->arena, "%s/deployments/%lld", path, (long long)version)))
+		return fail(c, e);
+	return fail_next(c, e, arena_printf(c->arena, "`fnctl history %s` lists its versions", command_subject(c, function)));
 }

@@ -46,8 +46,14 @@ enum err_class function_word(const struct cli *c, size_t at, const char *usage, 
 enum err_class function_argument(const struct cli *c, const char *usage, const char **ret, struct err *e)
 {
 	if (c->args.n > 1)
-		return err_set(e, INVALID, R_InvalidFlag, "say which function: %s", usage);
+		return err_set(e, INVALID, R_InvalidFlag, "\"%.40s\" is too many: %s", c->args.items[1], usage);
 	return function_word(c, 0, usage, ret, e);
+}
+
+const char *command_subject(const struct cli *c, const char *name)
+{
+	const char *project = cli_project(c);
+	return strcmp(project, "default") == 0 ? name : arena_printf(c->arena, "%s -p %s", name, project);
 }
 
 enum err_class version_argument(const char *word, int64_t *ret, struct err *e)

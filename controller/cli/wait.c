@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/output.h"
+#include "cli/rollback_text.h"
 
 const char *object_path(struct cli *c, enum kind kind, const char *name)
 {
@@ -86,7 +87,7 @@ static bool judge(struct waited *w, const json_t *doc)
 	w->done = !stale && strcmp(json_str_or(ready, "status", ""), "True") == 0;
 	w->held = strcmp(reason, "Held") == 0;
 	w->failed = !w->done && !pending && strcmp(json_str_or(progressing, "status", "True"), "False") == 0;
-	return describe(w, reason, message);
+	return describe(w, reason, message) && !w->held; /* nothing goes on, and the end says it */
 }
 
 static enum err_class look(struct cli *c, struct client *cl, struct waited *w, bool *ret_changed, struct err *e)
@@ -115,15 +116,38 @@ static enum exit_code verdict(const struct waited *objects, size_t n, bool over)
 	return code;
 }
 
-static void explain(const struct waited *objects, size_t n, enum exit_code code, int64_t timeout_ms)
+/* What ends the holds of a function, or NULL. */
+static const char *release_commands(struct cli *c, struct client *cl, const struct waited *w)
+{
+	struct err e = ERR_INIT;
+	AUTO_JSON json_t *targets = NULL;
+	const char *query[] = {"project", w->project, NULL}, *all = NULL;
+	if (client_call(cl, "GET", arena_printf(c->arena, "%s/targets", object_path(c, w->kind, w->name)), query, NULL, &targets, &e) != OK)
+		return NULL;
+	size_t i;
+	json_t *t;
+	json_array_foreach(json_object_get(targets, "items"), i, t) {
+		const char *command = release_command(c->arena, w->project, w->name, json_str_or(t, "environment", ""));
+		if (json_bool_or(t, "held", false))
+			all = all ? arena_printf(c->arena, "%s; %s", all, command) : command;
+	}
+	return all;
+}
+
+static const char *next_step(struct cli *c, struct client *cl, const struct waited *w)
+{
+	const char *release = w->held && w->kind == KIND_FUNCTION ? release_commands(c, cl, w) : NULL;
+	const char *kind = kind_info(w->kind)->singular;
+	bool logs = w->kind == KIND_FUNCTION && !w->held; /* its logs are well */
+	return release ? release : arena_printf(c->arena, "fnctl describe %s/%s%s%s", kind, w->name, logs ? "; fnctl logs " : "", logs ? w->name : "");
+}
+
+static void explain(struct cli *c, struct client *cl, const struct waited *objects, size_t n, enum exit_code code, int64_t timeout_ms)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (objects[i].done)
 			continue;
-		const char *kind = kind_info(objects[i].kind)->singular, *name = objects[i].name;
-		bool logs = objects[i].kind == KIND_FUNCTION && !objects[i].held; /* its logs are well, and describe says how a hold ends */
-		(void)fprintf(stderr, "error: %s\n  next: fnctl describe %s/%s%s%s\n", *objects[i].shown ? objects[i].shown : name, kind, name,
-			      logs ? "; fnctl logs " : "", logs ? name : "");
+		(void)fprintf(stderr, "error: %s\n  next: %s\n", *objects[i].shown ? objects[i].shown : objects[i].name, next_step(c, cl, &objects[i]));
 	}
 	if (code == EXIT_TIMEOUT)
 		(void)fprintf(stderr, "error: not ready after %lld s; it goes on converging: `fnctl wait` waits again\n",
@@ -157,7 +181,7 @@ enum exit_code wait_ready(struct cli *c, struct waited *objects, size_t n, int64
 		bool over = waited >= timeout_ms;
 		if (open == 0 || over) {
 			enum exit_code code = verdict(objects, n, over);
-			explain(objects, n, code, timeout_ms);
+			explain(c, cl, objects, n, code, timeout_ms);
 			return code;
 		}
 		wait_pause(waited);
@@ -179,10 +203,35 @@ enum exit_code wait_gone(struct cli *c, enum kind kind, const char *project, con
 			return fail(c, &e);
 		int64_t waited = clock_mono_ms() - start;
 		if (waited >= timeout_ms) {
-			(void)err_set(&e, TRANSIENT, R_Timeout, "%s/%s is still there after %lld s", kind_info(kind)->singular, name,
-				      (long long)(timeout_ms / 1000));
-			return fail(c, &e);
+			const char *what = arena_printf(c->arena, "%s/%s", kind_info(kind)->singular, name);
+			(void)err_set(&e, TRANSIENT, R_Timeout, "%s is still there after %lld s", what, (long long)(timeout_ms / 1000));
+			return fail_next(c, &e, arena_printf(c->arena, "`fnctl wait %s --for delete` waits again; `fnctl describe %s` tells what keeps it", what, what));
 		}
 		wait_pause(waited);
 	}
+}
+
+static const char *outage(const char *reason, const char *message, const char **ret_message)
+{
+	*ret_message = message;
+	return *reason && reason_is_outage(reason_parse(reason)) ? reason : NULL;
+}
+
+const char *target_outage(const json_t *target, const char **ret_message)
+{
+	return outage(json_str_or(target, "status", ""), json_str_or(target, "message", ""), ret_message);
+}
+
+const char *function_outage(const json_t *doc, const char **ret_message)
+{
+	const json_t *ready = condition_of(doc, "Ready");
+	return outage(json_str_or(ready, "reason", ""), json_str_or(ready, "message", ""), ret_message);
+}
+
+enum exit_code wait_late(struct cli *c, const char *function, const char *what, const char *cause, int64_t timeout_ms)
+{
+	struct err e = ERR_INIT;
+	const char *subject = command_subject(c, function);
+	(void)err_set(&e, TRANSIENT, R_Timeout, "%s after %lld s; it goes on%s%s", what, (long long)(timeout_ms / 1000), *cause ? ": " : "", cause);
+	return fail_next(c, &e, arena_printf(c->arena, "`fnctl wait function/%s` waits again; `fnctl events function/%s` shows what happens", subject, subject));
 }

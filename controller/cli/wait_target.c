@@ -59,9 +59,7 @@ enum exit_code wait_target(struct cli *c, const char *project, const char *funct
 			return end(c, look, target, subject, function);
 		int64_t waited = clock_mono_ms() - start;
 		if (waited >= timeout_ms) {
-			(void)err_set(&e, TRANSIENT, R_Timeout, "%s is not settled after %lld s: %s", subject, (long long)(timeout_ms / 1000),
-				      status_line(c->arena, target));
-			return fail(c, &e);
+			return wait_late(c, function, arena_printf(c->arena, "%s is not settled", subject), class ? e.msg : status_line(c->arena, target), timeout_ms);
 		}
 		wait_pause(waited);
 	}

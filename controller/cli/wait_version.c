@@ -91,6 +91,18 @@ static enum look judge(struct rollout *k)
 	return told(k, settled && !is(status, "Serving") && !is(status, "Stopped") ? FAILED : OPEN, status, json_str_or(t, "message", ""));
 }
 
+/* While it waits for something outside that is away, the version and the target say only that they wait. Not asked of a deploy that takes its time and no more. */
+static void see_outage(struct rollout *k)
+{
+	struct err ignored = ERR_INIT;
+	AUTO_JSON json_t *doc = NULL;
+	const char *query[] = {"project", k->project, NULL}, *message, *reason = target_outage(k->target, &message);
+	if (!reason && client_call(k->cl, "GET", object_path(k->c, KIND_FUNCTION, k->id), query, NULL, &doc, &ignored) == OK)
+		reason = function_outage(doc, &message);
+	if (reason)
+		(void)told(k, OPEN, reason, message);
+}
+
 static enum exit_code serves(const struct rollout *k, int64_t began_ms)
 {
 	bool stopped = is(json_str_or(k->target, "status", ""), "Stopped");
@@ -120,10 +132,9 @@ static enum exit_code ended(const struct rollout *k, enum look look, int64_t beg
 
 static enum exit_code late(const struct rollout *k, int64_t timeout_ms)
 {
-	struct err e = ERR_INIT;
-	(void)err_set(&e, TRANSIENT, R_Timeout, "%s version %lld does not serve in %s after %lld s; it goes on: %s", k->function, (long long)k->version,
-		      k->environment, (long long)(timeout_ms / 1000), k->message);
-	return fail(k->c, &e);
+	const char *what = arena_printf(k->c->arena, "%s version %lld does not serve in %s", k->function, (long long)k->version, k->environment);
+	bool away = reason_is_outage(reason_parse(k->reason)) && *k->reason;
+	return wait_late(k->c, k->function, what, away ? arena_printf(k->c->arena, "%s: %s", k->reason, k->message) : k->message, timeout_ms);
 }
 
 /* Whoever has just deployed has met the controller: when it is away it will be back. */
@@ -153,11 +164,13 @@ enum exit_code wait_version(struct cli *c, const json_t *deployed, int64_t began
 			forget(&k);
 			return lost(&k, &e);
 		}
-		enum look look = class ? OPEN : judge(&k);
+		int64_t waited = clock_mono_ms() - start;
+		enum look look = class ? told(&k, OPEN, e.reason, e.msg) : judge(&k);
+		if (!class && look == OPEN && waited >= OUTAGE_AFTER_MS)
+			see_outage(&k);
 		w.done = look == SERVES;
 		w.failed = look != SERVES && look != OPEN;
 		wait_progress(c, &w, &drawn, k.reason, k.message);
-		int64_t waited = clock_mono_ms() - start;
 		bool over = look == OPEN && waited >= timeout_ms;
 		enum exit_code code = over ? late(&k, timeout_ms) : look != OPEN ? ended(&k, look, began_ms) : EXIT_OK;
 		forget(&k);

@@ -49,7 +49,8 @@ like 'and what that frees' "$OUT" '^to collect: 0 versions, 2[0-9]\.[0-9] MiB in
 is 'the bytes are those of the layers' "$(dry_run | jq '([.items[].frees] | add) == .totals.registry and .totals.registry > 50 * 400000')" true
 like 'of one function' "$(fnctl gc --dry-run hello)" 'to collect: '
 run fnctl gc --dry-run nothing
-like 'of none there is nothing' "$OUT" 'nothing to collect'
+is 'of one that never was: exit status' "$STATUS" 2
+like 'of one that never was: says so' "$OUT" 'NotFound'
 before=$(places)
 is 'a dry run changes nothing' "$(manifests hello) $(archives)" "10 $VERSIONS"
 

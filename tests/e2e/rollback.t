@@ -68,6 +68,8 @@ is 'the same again: exit status' "$STATUS" 7
 like 'the same again: says that it is held and how that ends' "$OUT" 'unchanged.*held.*release-hold|release-hold'
 run apply "$WORK/hello" --wait --timeout 20s
 is 'the same again, waiting: exit status' "$STATUS" 7
+is 'the same again, waiting: says so once, and what ends it' "$(grep -c "by root's rollback" <<<"$OUT") $(sed -n 's/^  next: //p' <<<"$OUT")" '1 fnctl release-hold hello -e dev'
+like 'so does a diff' "$(fnctl diff -f "$WORK/hello" 2>&1)" 'held in dev at version 1 .*`fnctl release-hold hello -e dev` ends it'
 is 'version 3 does not come up, nor 2' "$(get hello.dev)" 'text 1'
 pid=$(service_pid controller)
 kill -9 "$pid"

@@ -140,8 +140,13 @@ static void a_rollback_that_does_not_end_well(void **state)
 	with_three(&w, state, "bad", release);
 	run(&w, &f, "rollback bad 1 --timeout 50ms");
 	assert_exit(&f, 5);
-	assert_says(&f, "(Timeout)");
-	assert_says(&f, "it goes on");
+	assert_says(&f, "bad in dev does not serve version 1 after 0 s; it goes on (Timeout)\n  next: `fnctl wait function/bad` waits again");
+	must(target_set_status(w.s, w.id, "dev", "NodeUnavailable", "fn-node does not answer", &(struct target_seen){.function = 1}, &w.e), w.e);
+	run(&w, &f, "rollback bad 1 --timeout 1s");
+	assert_exit(&f, 5);
+	assert_says(&f, "function/bad: NodeUnavailable: fn-node does not answer\n");
+	assert_says(&f, "after 1 s; it goes on: NodeUnavailable: fn-node does not answer (Timeout)\n");
+	must(target_set_status(w.s, w.id, "dev", "Starting", "", &(struct target_seen){.function = 1}, &w.e), w.e);
 	begin(&w, &f, "rollback bad 2 --timeout 20s");
 	(void)within(&w, arena_printf(&w.a, "SELECT id FROM rollbacks WHERE function_id = '%s' AND state = 'pending' AND to_version = 2", w.id));
 	ask_json(w.t, &w.c, "POST", "/api/functions/bad/rollback", "{\"version\":1}");
@@ -173,12 +178,17 @@ static void wrong_words(void **state)
 	static const struct {
 		const char *words, *says;
 	} rows[] = {
-		{"rollback", "say which function"}, {"rollback words x", "is no version"}, {"rollback words 1 2", "too many"}, {"rollback words 9", "(NotFound)"},
-		{"rollback words 3", "(AlreadyServing)"}, {"rollback words -e staging", "does not run in staging (NotFound)"}, {"rollback words -e UP", "(BadRequest)"},
-		{"rollback nobody", "(NotFound)"}, {"rollback words --dry-run=client", "takes only"}, {"release-hold words", "(NotHeld)"},
-		{"release-hold words dev", "say which function"}, {"history", "say which function"}, {"history words --limit 0", "--limit takes a number"},
+		{"rollback", "say which function"}, {"rollback words x", "is no version"}, {"rollback words 1 2", "too many"}, {"rollback words 9", "(NotFound)\n  next: `fnctl history words` lists its versions\n"},
+		{"rollback words 3", "(AlreadyServing)\n  next: `fnctl history words` shows which"}, {"rollback words 2 -e staging", "does not run in staging (NotFound)\n  next: `fnctl get` lists"}, {"rollback words -e UP", "(BadRequest)"},
+		{"rollback nobody", "(NotFound)"}, {"rollback nobody 9", "(NotFound)\n  next: `fnctl get` lists"}, {"rollback words --dry-run=client", "takes only"}, {"release-hold words", "(NotHeld)"},
+		{"release-hold words dev", "\"dev\" is too many: fnctl release-hold NAME"}, {"history words dev", "\"dev\" is too many: fnctl history NAME"}, {"history", "say which function"}, {"history words --limit 0", "--limit takes a number"},
 		{"history words --limit x", "--limit takes a number"}, {"history words --rollbacks --operations", "one at a time"}, {"history nobody", "(NotFound)"},
-		{"describe deployment", "neither a name nor an id"}, {"describe deployment words", "say which version"}, {"describe deployment/words/9", "(NotFound)"},
+		{"describe deployment", "neither a name nor an id"}, {"describe deployment words", "say which version"}, {"describe deployment/words/9", "(NotFound)\n  next: `fnctl history words` lists its versions\n"},
+		{"get deployment/words/9", "(NotFound)\n  next: `fnctl history words` lists its versions\n"}, {"get deployment/nobody/9", "(NotFound)\n  next: `fnctl get` lists"},
+		{"rollback words -m 'a\nb' --dry-run", "--message has control characters"}, {"rollback words -m '\xff' --dry-run", "--message is not valid UTF-8"},
+		{"deploy words --rebuild -m '\xff' --dry-run", "--message is not valid UTF-8"}, {"rollback words -e '\xff' --dry-run", "--env is not valid UTF-8"},
+		{"release-hold words -e '\xff'", "--env is not valid UTF-8"}, {"rollback words -m --dry-run", "--message needs a value"},
+		{"gc --dry-run nosuch", "(NotFound)"}, {"gc --dry-run -o json nosuch", "(NotFound)"}, {"gc -o name", "-o name"}, {"gc --dry-run -o name", "-o name"},
 		{"describe deployment words/x", "is no version"}, {"get deployment words/3 4", "too many"}, {"get deployments nobody", "(NotFound)"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -186,6 +196,16 @@ static void wrong_words(void **state)
 		if (f.status != 2 || !strstr(buf_str(&f.out), rows[i].says))
 			fail_msg("%s: exit status %d, \"%s\" expected: %s", rows[i].words, f.status, rows[i].says, buf_str(&f.out));
 	}
+}
+
+/* As the function's pass says it, of what is declared now. */
+static void set_ready(struct world *w, const char *reason, const char *message)
+{
+	struct manifest_row f;
+	must(manifest_load(w->s, KIND_FUNCTION, "default", w->name, &w->a, &f, &w->e), w->e);
+	const struct condition all[] = {{"Ready", "False", reason, message}, {"Progressing", "False", reason, ""}};
+	must(manifest_set_status(w->s, KIND_FUNCTION, "default", w->name, f.generation, all, ARRAY_LEN(all), &w->e), w->e);
+	(void)peek(w, arena_printf(&w->a, "UPDATE work SET done_seq = seq WHERE key LIKE '%%/%s' OR key LIKE '%%/%s/%%'", w->name, w->name));
 }
 
 static void a_hold_and_its_end(void **state)
@@ -225,6 +245,15 @@ static void a_hold_and_its_end(void **state)
 	run(&w, &f, arena_printf(&w.a, "%s --dry-run", apply));
 	assert_exit(&f, 0);
 	assert_says(&f, "held in dev");
+	run(&w, &f, arena_printf(&w.a, "diff -f %s", path));
+	assert_says(&f, "function/kept: held in dev at version 1 by root's rollback: slow; `fnctl release-hold kept -e dev` ends it\n");
+	set_ready(&w, "Held", "version 1 is held by root's rollback: slow; versions up to 3 stay out");
+	run(&w, &f, arena_printf(&w.a, "%s --wait --timeout 20s", apply));
+	assert_exit(&f, 7);
+	assert_says(&f, "function/kept unchanged\nerror: function/kept: Held: version 1 is held by root's rollback: slow; versions up to 3 stay out\n"
+			"  next: fnctl release-hold kept -e dev\n");
+	const char *said = strstr(buf_str(&f.out), "by root's rollback");
+	assert_null(strstr(said + 1, "by root's rollback")); /* once */
 	yaml = fopen(path, "w");
 	assert_non_null(yaml);
 	(void)fprintf(yaml, manifest, digest, ", command: [other]");
@@ -236,6 +265,7 @@ static void a_hold_and_its_end(void **state)
 
 	run(&w, &f, "release-hold kept -e dev --timeout 50ms"); /* nobody looks at it */
 	assert_exit(&f, 5);
+	assert_says(&f, "(Timeout)\n  next: `fnctl wait function/kept` waits again");
 	assert_says(&f, "kept in dev: version 1 is no longer held (by root's rollback: slow)\n");
 	ask_json(w.t, &w.c, "POST", "/api/functions/kept/rollback", "{\"version\":2}");
 	must(target_set_status(w.s, w.id, "dev", "Held", "version 2 is held", &(struct target_seen){.function = 1}, &w.e), w.e);
@@ -251,6 +281,36 @@ static void a_hold_and_its_end(void **state)
 	end(&f);
 	assert_exit(&f, 0);
 	assert_says(&f, "kept in dev: Serving: version 3\n");
+}
+
+static void a_deploy_that_waits_for_what_is_away(void **state)
+{
+	AUTO_WORLD struct world w;
+	AUTO_FNCTL struct fnctl f = {0};
+	world_open(&w, state, "away");
+	(void)serve(&w, "dev", "follow", build(&w));
+	set_ready(&w, "RegistryUnavailable", "push: no connection");
+	run(&w, &f, "deploy away --rebuild --timeout 1s");
+	assert_exit(&f, 5);
+	assert_says(&f, "function/away: RegistryUnavailable: push: no connection\n");
+	assert_says(&f, "error: away version 2 does not serve in dev after 1 s; it goes on: RegistryUnavailable: push: no connection (Timeout)\n"
+			"  next: `fnctl wait function/away` waits again");
+	set_ready(&w, "Building", "version 3 is being built");
+	must(target_set_status(w.s, w.id, "dev", "NodeUnavailable", "fn-node does not answer", &(struct target_seen){.function = 1}, &w.e), w.e);
+	run(&w, &f, "deploy away --rebuild --timeout 1s");
+	assert_exit(&f, 5);
+	assert_says(&f, "it goes on: NodeUnavailable: fn-node does not answer (Timeout)\n");
+
+	AUTO_FREE char *path = xprintf("%s/pin.yaml", w.t->home);
+	FILE *yaml = fopen(path, "w");
+	assert_non_null(yaml);
+	(void)fputs("apiVersion: fn/v1\nkind: Environment\nmetadata: {name: production}\nspec: {}\n---\napiVersion: fn/v1\nkind: Pin\nmetadata: {name: stays}\nspec: {function: away, environment: production, version: 1}\n", yaml);
+	(void)fclose(yaml);
+	run(&w, &f, arena_printf(&w.a, "apply -f %s", path));
+	assert_exit(&f, 0);
+	run(&w, &f, "deploy away --rebuild -e production --force");
+	assert_exit(&f, 3);
+	assert_says(&f, "(Pinned)\n  next: change the pin (`fnctl get pins`), or name another environment with -e\n");
 }
 
 static void versions_in_tables(void **state)
@@ -389,6 +449,7 @@ int main(void)
 		cmocka_unit_test(a_rollback_that_does_not_end_well),
 		cmocka_unit_test(wrong_words),
 		cmocka_unit_test(a_hold_and_its_end),
+		cmocka_unit_test(a_deploy_that_waits_for_what_is_away),
 		cmocka_unit_test(versions_in_tables),
 		cmocka_unit_test(versions_of_every_sort),
 		cmocka_unit_test(rollbacks_and_operations_in_tables),
