@@ -206,6 +206,24 @@ CREATE VIEW collection_documents AS
 		'reason', reason, 'message', message, 'result', result) AS document
 	FROM collections;
 
+-- As the API shows them: the columns are the members of the JSON, in this order; row_to_json() makes it. Joined by id to the page that an index gave.
+CREATE VIEW deployment_documents AS
+	SELECT f.name AS "function", f.project, d.id, d.version, d.status, d.reason, d.message, d.is_active AS active, d.image_digest AS digest, d.image_tag AS image,
+		d.layer_size AS size, d.source_digest AS "sourceDigest", d.source_size AS "sourceSize", d.runtime, d.base, d.s3_key AS archive,
+		d.source_kind AS source, d.note, d.created_by AS "createdBy", rfc3339(d.created_at) AS "createdAt", rfc3339(d.built_at) AS "builtAt",
+		rfc3339(d.deployed_at) AS "deployedAt", rfc3339(d.archived_at) AS "archivedAt", (
+			SELECT coalesce(json_agg(t.environment ORDER BY t.environment), '[]') FROM targets t
+			JOIN releases r ON r.id = t.routed_release WHERE t.function_id = d.function_id AND r.deployment_id = d.id) AS "activeIn"
+	FROM function_deployments d JOIN functions f ON f.id = d.function_id;
+CREATE VIEW rollback_documents AS
+	SELECT k.id, k.environment, k.actor, k.note, k.from_version AS "fromVersion", (SELECT n FROM releases r WHERE r.id = k.from_release) AS "fromRelease",
+		k.to_version AS "toVersion", (SELECT n FROM releases r WHERE r.id = k.to_release) AS "toRelease", k.image, k.state, k.reason, k.message, k.floor,
+		rfc3339(k.created_at) AS "createdAt", rfc3339(k.finished_at) AS "finishedAt",
+		round(extract(epoch FROM k.finished_at - k.created_at) * 1000, 2) AS milliseconds, EXISTS (
+			SELECT FROM targets t WHERE t.function_id = k.function_id AND t.environment = k.environment AND t.hold = k.id) AS holds,
+		rfc3339(k.lifted_at) AS "liftedAt", k.lifted_by AS "liftedBy"
+	FROM rollbacks k;
+
 -- Who declared it last, or deletes it: versions are theirs.
 ALTER TABLE manifests ADD COLUMN actor text NOT NULL DEFAULT '';
 
