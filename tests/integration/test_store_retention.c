@@ -1,61 +1,8 @@
 /* Which versions may go and which must stay, as the database decides it under locks. */
-#include "function_case.h"
+#include "retention_case.h"
 
 #include <pthread.h>
 #include <unistd.h>
-
-#include "schema/retention.h"
-
-#define DIGEST(c) "sha256:" c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c c
-#define KEEPS(versions, archives) \
-	DOC("Function", "hello") "spec:\n  runtime: static\n  retention: {versions: " versions ", archives: " archives "}\n" \
-	"  source:\n    digest: sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n"
-
-static const char *with_retention(struct store_case *c, const char *versions)
-{
-	const char *f = with_function(c);
-	must(c, apply(c, versions, NULL));
-	return f;
-}
-
-static const char *build(struct store_case *c, const char *f) { return built_version(c, f, arena_printf(&c->a, "sha256:%064d", rand())); }
-
-/* "1:archive 3:archive" */
-static const char *due(struct store_case *c)
-{
-	static const char *const names[] = {"stays", "archive", "delete-image", "drop-archive", "delete-archive"};
-	struct fate_row *rows;
-	size_t n;
-	must(c, fates_load(c->s, "default", "hello", 100, &c->a, &rows, &n, &c->e));
-	const char *all = "";
-	for (size_t i = 0; i < n; i++)
-		if (rows[i].due != FATE_STAYS)
-			all = arena_printf(&c->a, "%s%s%lld:%s", all, *all ? " " : "", (long long)rows[i].version, names[rows[i].due]);
-	return all;
-}
-
-static bool archive(struct store_case *c, const char *id)
-{
-	bool done = false;
-	must(c, store_begin(c->s, &c->e));
-	must(c, fate_archive(c->s, id, &done, &c->e));
-	must(c, store_commit(c->s, &c->e));
-	return done;
-}
-
-/* What a pass does with an image: whether it was deleted in the registry. */
-static bool let_go(struct store_case *c, const char *id, bool *ret_due)
-{
-	bool is_due = false, shared = false;
-	must(c, store_begin(c->s, &c->e));
-	must(c, fate_image(c->s, id, &is_due, &shared, &c->e));
-	if (is_due)
-		must(c, fate_image_deleted(c->s, id, &c->e));
-	must(c, store_commit(c->s, &c->e));
-	if (ret_due)
-		*ret_due = is_due;
-	return is_due && !shared;
-}
 
 static const char *status(struct store_case *c, const char *id) { return peek(c, arena_printf(&c->a, "SELECT status FROM function_deployments WHERE id = '%s'", id)); }
 
@@ -477,78 +424,6 @@ static void what_cannot_be_archived_waits_for_a_collection(void **state)
 	assert_string_equal(due(c), "1:archive");
 }
 
-/* ---- collections ---- */
-
-static void collections_that_were_asked_for_together_are_one(void **state)
-{
-	struct store_case *c = *state;
-	const char *f = with_retention(c, KEEPS("1", "0")), *old = build(c, f);
-	(void)build(c, f);
-	clean_all(c);
-	struct collection_row row;
-	int64_t first, second, third;
-	must(c, collection_load(c->s, &c->a, &row, &c->e));
-	assert_true(row.id == 0 && !row.asked && row.last_ms == 0);
-	must(c, collection_ask(c->s, "a", &first, &c->e));
-	must(c, collection_ask(c->s, "b", &second, &c->e));
-	assert_string_equal(dirty(c), COLLECTION_KEY);
-	must(c, collection_load(c->s, &c->a, &row, &c->e));
-	assert_true(row.id == 0 && row.asked);
-	must(c, collection_begin(c->s, &c->e));
-	assert_string_equal(dirty(c), COLLECTION_KEY " retention/default/hello");
-	must(c, collection_ask(c->s, "c", &third, &c->e)); /* in the midst of it: the next one */
-	must(c, collection_load(c->s, &c->a, &row, &c->e));
-	assert_true(row.id == second && row.asked && row.started_ms > 0 && row.last_ms > 0);
-	struct collection_progress p;
-	must(c, collection_progress(c->s, &c->a, &p, &c->e));
-	assert_true(p.working == 1 && !p.failing && !p.registry_dirty);
-	assert_true(archive(c, old));
-	assert_true(let_go(c, old, NULL));
-	clean_all(c);
-	must(c, collection_progress(c->s, &c->a, &p, &c->e));
-	assert_true(p.working == 0 && p.registry_dirty);
-	must(c, collection_looked(c->s, second, &c->e));
-	AUTO_JSON json_t *done = json_pack("{s:s, s:i}", "state", "done", "bytes", 7);
-	must(c, collection_part(c->s, second, "registry", done, &c->e));
-	must(c, collection_end(c->s, second, "", "", &c->e));
-	must(c, collection_load(c->s, &c->a, &row, &c->e));
-	assert_true(row.id == 0 && row.asked);
-	assert_string_equal(peek(c, "SELECT string_agg(id || (result->>'versions') || (result->>'images') || (result->'registry'->>'bytes'), ' ' ORDER BY id)"
-				    " FROM collections WHERE finished_at IS NOT NULL"),
-			    arena_printf(&c->a, "%lld117 %lld117", (long long)first, (long long)second));
-	must(c, collection_begin(c->s, &c->e));
-	assert_string_equal(dirty(c), "");
-	must(c, collection_progress(c->s, &c->a, &p, &c->e));
-	assert_false(p.registry_dirty);
-}
-
-static const char *kept(struct store_case *c, enum collection_list what)
-{
-	const char *const *list, *all = "";
-	size_t n;
-	must(c, collection_keeps(c->s, what, &c->a, &list, &n, &c->e));
-	for (size_t i = 0; i < n; i++)
-		all = arena_printf(&c->a, "%s%s ", all, list[i]);
-	return all;
-}
-
-static void a_collection_spares_what_is_in_use(void **state)
-{
-	struct store_case *c = *state;
-	const char *f = with_retention(c, KEEPS("1", "0"));
-	(void)built_version(c, f, DIGEST("a"));
-	assert_string_equal(kept(c, KEEP_IMAGES), "");
-	must(c, target_want(c->s, f, "default", "hello", "prod", "explicit", 1, &c->e));
-	assert_string_equal(kept(c, KEEP_IMAGES), DIGEST("a") " ");
-	assert_string_equal(kept(c, KEEP_SOURCES), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 "); /* declared, stored nowhere */
-	int64_t n;
-	const char *building = new_version(c, c->s, f, &n, &c->e);
-	assert_string_equal(kept(c, KEEP_BUILDS), arena_printf(&c->a, "%s ", building));
-	assert_non_null(strstr(kept(c, KEEP_SOURCES), "sha256:src "));
-	must(c, apply(c, DOC("Runtime", "based") "spec:\n  base: base/x@" DIGEST("c") "\n  command: [/x]\n", NULL));
-	assert_non_null(strstr(kept(c, KEEP_IMAGES), DIGEST("c")));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -565,8 +440,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_referred_to_before_its_image_went_is_taken_back, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(archives_go_by_policy_only, store_setup, store_teardown),
 		cmocka_unit_test_setup_teardown(what_cannot_be_archived_waits_for_a_collection, store_setup, store_teardown),
-		cmocka_unit_test_setup_teardown(collections_that_were_asked_for_together_are_one, store_setup, store_teardown),
-		cmocka_unit_test_setup_teardown(a_collection_spares_what_is_in_use, store_setup, store_teardown),
 	};
 	return cmocka_run_group_tests(tests, store_group_setup, store_group_teardown);
 }
