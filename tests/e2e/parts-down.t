@@ -45,6 +45,10 @@ ok 'registry stopped: the status says so' within 30 says '^False RegistryUnavail
 like 'registry stopped: describe does too' "$(fnctl describe function/hello)" 'RegistryUnavailable'
 run fnctl wait function/hello --timeout 2s
 is 'registry stopped: waiting for it times out' "$STATUS" 5
+run fnctl deploy hello --rebuild --timeout 5s
+is 'registry stopped: so does a deploy' "$STATUS" 5
+like 'registry stopped: which says why while it waits' "$OUT" '^function/hello: RegistryUnavailable: '
+like 'registry stopped: and at its end' "$OUT" 'it goes on: RegistryUnavailable: .*\(Timeout\)'
 like 'registry stopped: what served serves' "$(get hello.dev)" '^hello 0'
 attempts() { fnctl get work -o json | jq '[.items[].attempt // 0] | max // 0'; }
 tries_again() { [ "$(attempts)" -gt "$1" ]; }
@@ -79,6 +83,10 @@ ok 'fn-node stopped: the status says so' within 30 says '^(False|Unknown) NodeUn
 ok 'fn-node stopped: what served serves' serves "$serving"
 run fnctl wait function/hello --timeout 2s
 is 'fn-node stopped: waiting for it times out, it has not failed' "$STATUS" 5
+run fnctl rollback hello 1 --timeout 5s
+is 'fn-node stopped: so does a rollback' "$STATUS" 5
+like 'fn-node stopped: which says why' "$OUT" 'it goes on: NodeUnavailable: .*\(Timeout\)'
+ok 'fn-node stopped: it is released' fnctl release-hold hello --no-wait
 start_part node
 ok 'fn-node back: the deploy is finished by itself' within 60 serves "$TEXT"
 ok 'fn-node back: the status says so' fnctl wait function/hello --timeout 30s
