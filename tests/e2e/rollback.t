@@ -126,6 +126,8 @@ sv -w 30 down "$FN_HOME/sv/registry" >/dev/null
 text 6
 ok 'a version that cannot be pushed yet' apply "$WORK/hello"
 ok 'is numbered' within 20 equals 6 latest
+ok 'and reached at its own host before it serves' within 20 equals 'text 6' get hello--v6.dev
+is 'while the other one serves' "$(get hello.dev)" 'text 4'
 run fnctl rollback hello
 is 'a rollback calls it off: exit status' "$STATUS" 0
 like 'and says so' "$OUT" 'called off'
