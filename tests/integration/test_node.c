@@ -4,38 +4,6 @@
 #define ONE "1a2b3c4d5e6f-0"
 #define TWO "1a2b3c4d5e6f-1"
 
-static char *program;
-
-static int compile(void **state)
-{
-	(void)state;
-	program = case_compile();
-	return 0;
-}
-
-static int remove_program(void **state)
-{
-	(void)state;
-	(void)unlink(program);
-	free(program);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct node_case *c = xcalloc(1, sizeof *c);
-	*state = c;
-	case_open(c, program);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	case_close(*state);
-	free(*state);
-	return 0;
-}
-
 /* What must be gone with an instance. */
 static void assert_nothing_left(struct node_case *c, const char *name)
 {
@@ -384,7 +352,7 @@ static void two_nodes_of_one_installation_do_not_run(void **state)
 	assert_non_null(strstr(e.msg, "another fn-node runs"));
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, case_setup, case_teardown_free)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -405,5 +373,5 @@ int main(void)
 		CASE(an_instance_beside_a_keys_own_is_served_and_its_address_kept),
 		CASE(two_nodes_of_one_installation_do_not_run),
 	};
-	return cmocka_run_group_tests(tests, compile, remove_program);
+	return cmocka_run_group_tests(tests, case_group_setup, case_group_teardown);
 }

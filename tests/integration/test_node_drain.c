@@ -9,29 +9,12 @@
 #define ADDRESS "10.213.0.1:8080" /* of ONE, the first to start */
 enum { LONG_MS = 60000, SHORT_MS = 700, STEADY_MS = 300, POLLS_MS = 20 };
 
-static char *program;
-
-static int compile(void **state)
-{
-	(void)state;
-	program = case_compile();
-	return 0;
-}
-
-static int remove_program(void **state)
-{
-	(void)state;
-	(void)unlink(program);
-	free(program);
-	return 0;
-}
-
 /* ONE serves at HOST, TWO is ready. */
 static int set_up(void **state)
 {
 	struct node_case *c = xcalloc(1, sizeof *c);
 	*state = c;
-	case_open(c, program);
+	case_open(c, case_program);
 	struct instance_spec one = case_spec(c, ONE, (const char *const[]){"GREETING=one", "TERM_OK=1", NULL});
 	struct instance_spec two = case_spec(c, TWO, (const char *const[]){"GREETING=two", NULL});
 	case_ensure(c, &one);
@@ -39,13 +22,6 @@ static int set_up(void **state)
 	case_ensure(c, &two);
 	(void)case_wait(c, TWO, INST_READY);
 	case_route(c, (const char *const[]){ONE, NULL});
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	case_close(*state);
-	free(*state);
 	return 0;
 }
 
@@ -180,7 +156,7 @@ static void a_kept_connection_follows_the_route(void **state)
 	(void)close(fd);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, case_teardown_free)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,5 +165,5 @@ int main(void)
 		CASE(a_drain_survives_fn_node),
 		CASE(a_kept_connection_follows_the_route),
 	};
-	return cmocka_run_group_tests(tests, compile, remove_program);
+	return cmocka_run_group_tests(tests, case_group_setup, case_group_teardown);
 }

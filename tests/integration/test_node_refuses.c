@@ -4,44 +4,6 @@
 #define ONE "1a2b3c4d5e6f-0"
 #define TWO "1a2b3c4d5e6f-1"
 
-static char *program;
-
-static int compile(void **state)
-{
-	(void)state;
-	program = case_compile();
-	return 0;
-}
-
-static int remove_program(void **state)
-{
-	(void)state;
-	(void)unlink(program);
-	free(program);
-	return 0;
-}
-
-static int set_up(void **state)
-{
-	struct node_case *c = xcalloc(1, sizeof *c);
-	*state = c;
-	case_open(c, program);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	case_close(*state);
-	free(*state);
-	return 0;
-}
-
-static void assert_refused(enum err_class got, enum err_class want, const struct err *e, const char *reason)
-{
-	assert_string_equal(e->reason, reason);
-	assert_int_equal(got, want);
-}
-
 static void stale_epochs_are_refused_by_this_node_and_the_next(void **state)
 {
 	struct node_case *c = *state;
@@ -400,7 +362,7 @@ static void watchers_hear_of_changes(void **state)
 	node_free(watcher);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, case_setup, case_teardown_free)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,5 +377,5 @@ int main(void)
 		CASE(bad_frames_and_strangers_lose_their_connection),
 		CASE(watchers_hear_of_changes),
 	};
-	return cmocka_run_group_tests(tests, compile, remove_program);
+	return cmocka_run_group_tests(tests, case_group_setup, case_group_teardown);
 }

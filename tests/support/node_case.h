@@ -311,4 +311,43 @@ static inline bool case_file_has(const char *path, const char *text)
 	return strstr(buf_str(&b), text) != NULL;
 }
 
+/* Of the group: the tiny server, compiled once. */
+static char *case_program;
+
+static inline int case_group_setup(void **state)
+{
+	(void)state;
+	case_program = case_compile();
+	return 0;
+}
+
+static inline int case_group_teardown(void **state)
+{
+	(void)state;
+	(void)unlink(case_program);
+	free(case_program);
+	return 0;
+}
+
+static inline int case_setup(void **state)
+{
+	struct node_case *c = xcalloc(1, sizeof *c);
+	*state = c;
+	case_open(c, case_program);
+	return 0;
+}
+
+static inline int case_teardown_free(void **state)
+{
+	case_close(*state);
+	free(*state);
+	return 0;
+}
+
+static inline void assert_refused(enum err_class got, enum err_class want, const struct err *e, const char *reason)
+{
+	assert_string_equal(e->reason, reason);
+	assert_int_equal(got, want);
+}
+
 #endif
