@@ -61,15 +61,6 @@ enum err_class deployments_superseded(struct store *s, const char *function_id, 
 	return r ? r : take_deployments(&res, a, ret, ret_n, e);
 }
 
-enum err_class deployments_built(struct store *s, const char *function_id, size_t limit, struct arena *a, struct deployment_row **ret, size_t *ret_n,
-				 struct err *e)
-{
-	struct number n = number_text((int64_t)limit);
-	AUTO_RESULT struct pg_result res = PG_RESULT_INIT;
-	enum err_class r = RUN(s, q_deployments_built, &res, e, function_id, n.text);
-	return r ? r : take_deployments(&res, a, ret, ret_n, e);
-}
-
 static enum err_class take_maybe(const struct pg_result *res, struct arena *a, struct deployment_row *ret, bool *ret_found, struct err *e)
 {
 	enum err_class r = res->rows ? take_deployment(res, 0, a, ret, e) : OK;

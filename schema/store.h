@@ -169,9 +169,6 @@ enum err_class deployment_create(struct store *s, const struct deployment_new *d
 /* Versions that are still building although a newer one was numbered. */
 enum err_class deployments_superseded(struct store *s, const char *function_id, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
 
-/* The newest `limit` that were built (ready or archived). */
-enum err_class deployments_built(struct store *s, const char *function_id, size_t limit, struct arena *a, struct deployment_row **ret, size_t *ret_n, struct err *e) MUST_USE;
-
 /* archived -> ready: the registry has the image again. CONFLICT while its deletion there is not finished. */
 enum err_class deployment_restored(struct store *s, const char *id, struct err *e) MUST_USE;
 
