@@ -10,11 +10,17 @@ holder() {
 		[[ $line =~ (127\.0\.0\.1|0\.0\.0\.0|\*|\[::\]|\[::ffff:127\.0\.0\.1\]|$LINK_ADDRESS):$1\  ]] || continue
 		if [[ $line =~ \(\(\"([^\"]*)\",pid=([0-9]+) ]]; then
 			name=${BASH_REMATCH[1]} pid=${BASH_REMATCH[2]}
-			[[ $ours == *" $pid "* ]] || printf '%s (pid %s)\n' "$name" "$pid"
+			# A child that is just forked holds its parent's listeners as well: one of ours makes it ours.
+			rest=$line
+			while [[ $rest =~ pid=([0-9]+)(.*) ]]; do
+				rest=${BASH_REMATCH[2]}
+				[[ $ours != *" ${BASH_REMATCH[1]} "* ]] || continue 2
+			done
+			printf '%s (pid %s)\n' "$name" "$pid"
 		else
 			printf 'another program\n'
 		fi
-	done | head -n 1
+	done | sed -n 1p # which reads on: nobody is cut off
 }
 
 check_ports() {
